@@ -1,0 +1,171 @@
+"""Everything that can go wrong, as a caller sees it.
+
+GatewayError                    has a `code` and `extensions`
+├── BadInput                    BAD_INPUT
+└── UpstreamError               has also a `system` and says whether it is `retryable`
+    ├── NotConfigured           UPSTREAM_NOT_CONFIGURED
+    ├── TimedOut                UPSTREAM_TIMEOUT
+    ├── Unavailable             UPSTREAM_UNAVAILABLE
+    ├── RateLimited             UPSTREAM_RATE_LIMITED
+    ├── OutcomeUnknown          UPSTREAM_OUTCOME_UNKNOWN: a write was sent, no answer came back
+    ├── Unauthorized            UPSTREAM_UNAUTHORIZED
+    ├── Forbidden               FORBIDDEN; of a mutation, PermissionDenied in its `errors`
+    └── BadResponse             UPSTREAM_BAD_RESPONSE
+        └── Refused             400, 404, 409, 422: of a mutation, data in its `errors`
+            ├── NotFound        on most reads simply null
+            ├── AlreadyExists
+            └── Invalid         has `issues`, each at a path of the GraphQL input
+
+Anything else that is raised while an operation runs is a bug: `describe` masks it as INTERNAL and logs it.
+"""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from graphql import GraphQLError, GraphQLFormattedError, GraphQLSyntaxError
+
+from peoplegraph.systems import System
+
+log = logging.getLogger(__name__)
+
+
+class GatewayError(Exception):
+    """An error whose message and extensions are meant for the caller."""
+
+    code: ClassVar[str]
+
+    @property
+    def extensions(self) -> dict[str, Any]:
+        """What goes beside `message` in the GraphQL error."""
+        return {"code": self.code}
+
+
+class BadInput(GatewayError):
+    """An argument out of range, a malformed id or cursor."""
+
+    code = "BAD_INPUT"
+
+
+class UpstreamError(GatewayError):
+    """A system of record failed, or refused."""
+
+    retryable: ClassVar[bool] = False
+
+    def __init__(self, system: System, message: str) -> None:
+        super().__init__(message)
+        self.system = system
+
+    @property
+    def extensions(self) -> dict[str, Any]:
+        """The code, which system it was, and whether asking again later may help."""
+        return {"code": self.code, "system": self.system.name, "retryable": self.retryable}
+
+
+class NotConfigured(UpstreamError):
+    """The system has no URL in the settings."""
+
+    code = "UPSTREAM_NOT_CONFIGURED"
+
+
+class TimedOut(UpstreamError):
+    """The deadline passed before a read was answered."""
+
+    code = "UPSTREAM_TIMEOUT"
+    retryable = True
+
+
+class Unavailable(UpstreamError):
+    """No connection, or 500, 502, 503, 504; of a write only where it certainly had no effect."""
+
+    code = "UPSTREAM_UNAVAILABLE"
+    retryable = True
+
+
+class RateLimited(UpstreamError):
+    """429, or RPM's daily limit."""
+
+    code = "UPSTREAM_RATE_LIMITED"
+    retryable = True
+
+
+class OutcomeUnknown(UpstreamError):
+    """A write was sent, and what came back does not tell whether it took effect."""
+
+    code = "UPSTREAM_OUTCOME_UNKNOWN"
+
+
+class Unauthorized(UpstreamError):
+    """401, RPM's complaints about the key, or no credential to send."""
+
+    code = "UPSTREAM_UNAUTHORIZED"
+
+
+class Forbidden(UpstreamError):
+    """403, or RPM's complaints about permissions. `permission` is the vendor's name for what is missing."""
+
+    code = "FORBIDDEN"
+
+    def __init__(self, system: System, message: str, permission: str | None = None) -> None:
+        super().__init__(system, message)
+        self.permission = permission
+
+
+class BadResponse(UpstreamError):
+    """An answer that cannot be understood, is too large, or has an unexpected status."""
+
+    code = "UPSTREAM_BAD_RESPONSE"
+
+
+class Refused(BadResponse):
+    """The system understood the call and declined it."""
+
+
+class NotFound(Refused):
+    """404, or RPM's `… not found`."""
+
+
+class AlreadyExists(Refused):
+    """409."""
+
+
+@dataclass(frozen=True, slots=True)
+class Issue:
+    """One thing that is wrong with the input; `path` leads to it, from the argument's name on."""
+
+    path: tuple[str, ...]
+    message: str
+
+
+class Invalid(Refused):
+    """400 or 422, or an input that the gateway knows will be refused."""
+
+    def __init__(self, system: System, message: str, issues: Sequence[Issue] = ()) -> None:
+        super().__init__(system, message)
+        self.issues = tuple(issues)
+
+
+def describe(error: GraphQLError, request_id: str) -> GraphQLFormattedError:
+    """Return `error` as the caller may read it: with a code and the request's id, and masked if it is a bug."""
+    formatted = error.formatted
+    cause = error.original_error
+    while isinstance(cause, GraphQLError) and cause.original_error is not None:
+        cause = cause.original_error
+    if isinstance(cause, GatewayError):
+        extensions = cause.extensions
+    elif cause is None or isinstance(cause, GraphQLError):
+        extensions = {"code": _request_error_code(error)}
+    else:
+        log.error("request %s failed at %s", request_id, error.path, exc_info=cause)
+        formatted["message"] = f"Internal error. The gateway's log has the cause under request {request_id}."
+        extensions = {"code": "INTERNAL"}
+    formatted["extensions"] = {**extensions, "requestId": request_id}
+    return formatted
+
+
+def _request_error_code(error: GraphQLError) -> str:
+    """Return the code of an error that GraphQL itself found; the names are Apollo's, which clients know."""
+    if isinstance(error, GraphQLSyntaxError):
+        return "GRAPHQL_PARSE_FAILED"
+    return "GRAPHQL_VALIDATION_FAILED" if error.path is None else BadInput.code

@@ -1,0 +1,242 @@
+"""Every setting, its default and its meaning; the only reader of the environment.
+
+From `PEOPLEGRAPH_…` variables, then a `.env` file, then the TOML file that `PEOPLEGRAPH_CONFIG` names.
+"""
+
+import difflib
+import ipaddress
+import os
+from collections.abc import Iterator
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from peoplegraph.systems import System
+
+PREFIX = "PEOPLEGRAPH_"
+
+
+class SettingsError(Exception):
+    """A setting is missing or malformed; the message is one line that names the variable."""
+
+
+class CredentialMode(StrEnum):
+    """Whose credential goes to a system."""
+
+    GATEWAY = "gateway"
+    CALLER = "caller"
+    CALLER_OR_GATEWAY = "caller-or-gateway"
+
+
+class CurrentAssignee(StrEnum):
+    """Whom `currentAssignee` answers for when the caller sent no credential of its own."""
+
+    CALLER = "caller"
+    KEY_OWNER = "key-owner"
+
+
+def _system_url(text: str) -> str:
+    """Check a system's base URL and drop its trailing slash."""
+    try:
+        url = urlsplit(text)
+        port_is_sane = url.port is None or url.port > 0
+    except ValueError as error:
+        raise ValueError(f"not a URL: {error}") from None
+    if url.scheme not in {"http", "https"} or not url.hostname or not port_is_sane:
+        raise ValueError("must be an http(s) URL with a host")
+    if url.query or url.fragment or url.username or url.password:
+        raise ValueError("must have no query, fragment or user")
+    if not url.path.isascii() or any(c.isspace() for c in text):
+        raise ValueError("must be percent-encoded")
+    if url.scheme == "http" and not _is_loopback(url.hostname):
+        raise ValueError("plain http is for loopback addresses only; use https")
+    return text.rstrip("/")
+
+
+def _disputes_url(text: str) -> str:
+    if "/tenants" in text:
+        raise ValueError("must end before /tenants")
+    return text
+
+
+def _header_safe(secret: SecretStr) -> SecretStr:
+    text = secret.get_secret_value()
+    if not text or not text.isascii() or not text.isprintable() or text != text.strip():
+        raise ValueError("must be printable ASCII without spaces around it")
+    return secret
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+SystemUrl = Annotated[str, AfterValidator(_system_url)]
+Secret = Annotated[SecretStr, AfterValidator(_header_safe)]
+
+
+class SystemSettings(BaseModel):
+    """What every system has: `PEOPLEGRAPH_<SYSTEM>_…`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    url: SystemUrl = Field(default="", description="The system's base URL; without one the system is left out.")
+    api_key: Secret | None = Field(default=None, description="The gateway's own key for the system.")
+    credential: CredentialMode = Field(
+        default=CredentialMode.GATEWAY,
+        description="Whose credential is sent: `gateway`, `caller` (the vendor's header of the caller's "
+        "request) or `caller-or-gateway`.",
+    )
+    concurrency: int = Field(default=100, ge=1, le=10_000, description="Calls under way at once, at most.")
+
+    @model_validator(mode="after")
+    def _needs_a_key(self) -> "SystemSettings":
+        if self.url and self.api_key is None and self.credential is not CredentialMode.CALLER:
+            raise ValueError("api_key: is needed to reach the system with the gateway's own key")
+        return self
+
+
+class CollectionsSettings(SystemSettings):
+    """Billtrust Collections."""
+
+
+class DisputesSettings(SystemSettings):
+    """Billtrust Disputes."""
+
+    url: Annotated[SystemUrl, AfterValidator(_disputes_url)] = Field(
+        default="", description="The base URL, up to but without `/tenants`; without one the system is left out."
+    )
+    tenant_id: str = Field(default="", description="The tenant, as in the vendor's paths.")
+
+    @model_validator(mode="after")
+    def _needs_a_tenant(self) -> "DisputesSettings":
+        if self.url and not self.tenant_id:
+            raise ValueError("tenant_id: is needed, every path has it")
+        return self
+
+
+class RpmSettings(SystemSettings):
+    """RPM."""
+
+    url: SystemUrl = Field(
+        default="", description="The base URL, up to and with `Api2.svc`; without one the system is left out."
+    )
+    concurrency: int = Field(
+        default=20,
+        ge=1,
+        le=10_000,
+        description="Calls under way at once, at most; 20 is what the vendor's client does.",
+    )
+
+
+class Settings(BaseSettings):
+    """The gateway's settings; `Settings.load()` reads them, and raises `SettingsError` in plain words."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_nested_delimiter="_",
+        env_nested_max_split=1,
+        env_file=".env",
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        nested_model_default_partial_update=True,
+    )
+
+    host: str = Field(default="127.0.0.1", description="The address to listen on.")
+    port: int = Field(default=8000, ge=0, le=65535, description="The port to listen on; 0 takes a free one.")
+    workers: int = Field(default=1, ge=1, le=256, description="Processes that `serve` starts.")
+    deadline_s: float = Field(default=10, gt=0, le=3600, description="Seconds that one GraphQL request may take.")
+    current_assignee: CurrentAssignee = Field(
+        default=CurrentAssignee.CALLER,
+        description="Whom `currentAssignee` answers for where the caller sends no Disputes credential: "
+        "`caller`, nobody (an error); `key-owner`, the owner of the gateway's key.",
+    )
+    collections: CollectionsSettings = CollectionsSettings()
+    disputes: DisputesSettings = DisputesSettings()
+    rpm: RpmSettings = RpmSettings()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003  # the signature is pydantic's
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Put the TOML file last, and leave secret directories out."""
+        toml = os.environ.get(f"{PREFIX}CONFIG")
+        if toml and not Path(toml).is_file():
+            raise SettingsError(f"{PREFIX}CONFIG: there is no file {toml}")
+        return (init_settings, env_settings, dotenv_settings, TomlConfigSettingsSource(settings_cls, toml))
+
+    @classmethod
+    def load(cls, **overrides: Any) -> "Settings":
+        """Read the settings; `overrides` win over every source."""
+        try:
+            settings = cls(**overrides)
+        except ValidationError as error:
+            raise SettingsError(_one_line(error)) from None
+        except (OSError, ValueError) as error:
+            raise SettingsError(f"{PREFIX}CONFIG: {error}") from None
+        if not settings.configured:
+            urls = ", ".join(f"{PREFIX}{system.name}_URL" for system in System)
+            raise SettingsError(f"no system is configured: set at least one of {urls}")
+        return settings
+
+    def system(self, system: System) -> SystemSettings:
+        """Return the block of one system."""
+        block: SystemSettings = getattr(self, system.name.lower())
+        return block
+
+    @property
+    def configured(self) -> dict[System, SystemSettings]:
+        """The systems that have a URL, in the order of `System`."""
+        return {system: block for system in System if (block := self.system(system)).url}
+
+
+def unknown_variables() -> Iterator[tuple[str, str | None]]:
+    """Yield each `PEOPLEGRAPH_…` variable of the environment that is no setting, and the setting meant."""
+    known = [name for name, _ in variables()] + [f"{PREFIX}CONFIG"]
+    for name in sorted(os.environ):
+        if name.startswith(PREFIX) and name not in known:
+            yield name, next(iter(difflib.get_close_matches(name, known, n=1)), None)
+
+
+def variables() -> Iterator[tuple[str, Any]]:
+    """Yield each setting's variable and its pydantic field, in order of declaration."""
+    for name, field in Settings.model_fields.items():
+        block = field.annotation
+        if isinstance(block, type) and issubclass(block, SystemSettings):
+            for inner, inner_field in block.model_fields.items():
+                yield f"{PREFIX}{name}_{inner}".upper(), inner_field
+        else:
+            yield f"{PREFIX}{name}".upper(), field
+
+
+def _one_line(error: ValidationError) -> str:
+    """Say the first thing that is wrong, by the variable's name; never the value, which may be a secret."""
+    first = error.errors(include_url=False, include_input=False)[0]
+    location = [str(part) for part in first["loc"]]
+    message = first["msg"].removeprefix("Value error, ")
+    if first["type"] == "extra_forbidden":
+        message = "there is no such setting"
+    if first["type"] == "value_error" and ": " in message and len(location) == 1:
+        name, message = message.split(": ", 1)
+        location.append(name)
+    more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+    return f"{PREFIX}{'_'.join(location).upper()}: {message}{more}"

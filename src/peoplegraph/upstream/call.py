@@ -1,0 +1,51 @@
+"""The seam to the upstreams: a `Call` goes in, an `Answer` comes out, and `Send` is the coroutine between."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from peoplegraph.systems import System
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """A vendor's header and the secret in it; the secret stays out of every repr."""
+
+    header: str
+    secret: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call to one system.
+
+    `target` is percent-encoded and begins below the system's base URL, `/` first. `deadline` is on the clock
+    of the running loop (`loop.time()`), in seconds. `reads` says that the call changes nothing, whatever its
+    method; `safe_to_retry` that sending it twice does no more than sending it once.
+    """
+
+    system: System
+    method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
+    target: str
+    credential: Credential
+    deadline: float
+    reads: bool
+    safe_to_retry: bool
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back. Header names are lower case; `body` is decoded from any content coding."""
+
+    status: int
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
+
+
+Send = Callable[[Call], Awaitable[Answer]]
+"""Carries a call to its system: every part of the upstream path has this shape.
+
+Raises `TimedOut`, `Unavailable`, `OutcomeUnknown` or `BadResponse`; whatever status came back is an answer.
+"""
