@@ -1,0 +1,131 @@
+"""What a backend is, and what the clients of all backends share: making calls and reading answers."""
+
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal, TypeVar
+from urllib.parse import quote
+
+import msgspec
+from strawberry import Some
+
+from peoplegraph.context import Context, Info, Session
+from peoplegraph.errors import BadInput, BadResponse
+from peoplegraph.graph.node import Node
+from peoplegraph.graph.person import Person
+from peoplegraph.systems import System
+from peoplegraph.upstream.call import Answer, Call
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """One system of record. The schema, the credentials and the tests loop over these."""
+
+    system: System
+    credential_headers: tuple[str, ...]
+    """The vendor's headers that may carry a credential; the gateway's own key goes in the first."""
+    loaders: type
+    """The class of this backend's loaders, one instance a request."""
+    connect: Callable[[Context], Any]
+    """Makes the loaders of one request."""
+    query: type
+    """Root fields for reading."""
+    mutation: type | None = None
+    """Root fields for writing."""
+    nodes: Mapping[type, Callable[[Info, str], Awaitable[Node | None]]] = field(default_factory=dict)
+    """The types that have global ids, each with how one is had by the key in its id."""
+    by_email: Callable[[Context, str], Awaitable[Person | None]] | None = None
+    """How a person is had by email address, where the system can be searched so."""
+
+
+class Client:
+    """The base of the clients: one coroutine per endpoint, each sending one `Call`."""
+
+    system: ClassVar[System]
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    async def _send(  # a call has that many parts
+        self,
+        method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"],
+        target: str,
+        *,
+        body: Any = None,
+        reads: bool = False,
+        safe_to_retry: bool = False,
+    ) -> tuple[Call, Answer]:
+        """Send one call and return it with its answer, whatever the answer says."""
+        call = Call(
+            system=self.system,
+            method=method,
+            target=target,
+            credential=self._session.credential,
+            deadline=self._session.deadline,
+            reads=reads or method == "GET",
+            safe_to_retry=safe_to_retry or reads or method == "GET",
+            headers={} if body is None else {"Content-Type": "application/json"},
+            body=None if body is None else encode(body),
+        )
+        return call, await self._session.send(call)
+
+
+def path(*segments: str) -> str:
+    """Join path segments, each percent-encoded whole, so that no key can change the path it is in.
+
+    Raises `BadInput` for a segment that cannot be one: the empty one, or text that is not Unicode.
+    """
+    return "".join(f"/{_segment(segment)}" for segment in segments)
+
+
+def _segment(text: str) -> str:
+    if not text:
+        raise BadInput("A key may not be empty")
+    try:
+        encoded = quote(text, safe="")
+    except UnicodeEncodeError:
+        raise BadInput("A key must be valid Unicode text") from None
+    # "." and ".." would be resolved away on the way; an encoded dot is the same name and stays
+    return encoded.replace(".", "%2E") if text in {".", ".."} else encoded
+
+
+def named(input: object, names: Mapping[str, str]) -> dict[str, Any]:
+    """Return what an input names, by the vendor's names: absent stays absent, and null stays null.
+
+    `names` has our name of each field and the vendor's; a field of the input is a `Maybe`, or is always there.
+    """
+    given = {vendor: getattr(input, ours) for ours, vendor in names.items()}
+    return {
+        vendor: field.value if isinstance(field, Some) else field
+        for vendor, field in given.items()
+        if field is not None
+    }
+
+
+def encode(body: Any) -> bytes:
+    """Encode a request's JSON body; raises `BadInput` for what JSON cannot carry."""
+    try:
+        return json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+    except (ValueError, RecursionError):
+        raise BadInput("The input holds text or numbers that JSON cannot carry") from None
+
+
+def decode(system: System, decoder: msgspec.json.Decoder[T], body: bytes) -> T:
+    """Decode an answer's body; raises `BadResponse` where it is not what the vendor's page says."""
+    try:
+        return decoder.decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise BadResponse(system, f"{system.title} sent an answer that cannot be understood") from error
+
+
+def document(system: System, body: bytes) -> dict[str, Any]:
+    """Decode an answer's body as it is, for a merge that must keep what the wire records do not know."""
+    try:
+        decoded = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise BadResponse(system, f"{system.title} sent an answer that cannot be understood") from error
+    if not isinstance(decoded, dict):
+        raise BadResponse(system, f"{system.title} sent an answer that cannot be understood")
+    return decoded

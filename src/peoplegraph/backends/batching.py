@@ -1,0 +1,86 @@
+"""Loaders' batches: answers are aligned by key, never by position."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
+from typing import Any, TypeVar, cast
+
+from aiodataloader import DataLoader
+
+from peoplegraph.errors import NotFound
+
+K = TypeVar("K", bound=Hashable)
+V = TypeVar("V")
+G = TypeVar("G")
+
+
+class Loader(DataLoader[K, V]):
+    """A DataLoader that is told by its constructor how to load one batch."""
+
+    def __init__(self, load_batch: Callable[[list[K]], Awaitable[Sequence[V | Exception]]]) -> None:
+        self._load_batch = load_batch
+        super().__init__()
+
+    async def batch_load_fn(self, keys: list[K]) -> list[V]:
+        """Load the batch; an exception in place of a value is that key's error."""
+        return cast("list[V]", list(await self._load_batch(keys)))
+
+    def load(self, key: K) -> "asyncio.Future[V]":
+        """Return the future of a key's value; one that nobody waits for any more fails in silence."""
+        future = super().load(key)
+        future.add_done_callback(_retrieve)
+        return future
+
+    def holds(self, key: K) -> bool:
+        """Whether `key` was asked for in this request: its value is there or on its way."""
+        return key in self._cache
+
+    def clear_where(self, matches: Callable[[K], bool]) -> None:
+        """Forget the keys that match."""
+        for key in [key for key in cast("list[K]", list(self._cache)) if matches(key)]:
+            self.clear(key)
+
+
+def _retrieve(future: "asyncio.Future[Any]") -> None:
+    if not future.cancelled():
+        future.exception()
+
+
+def by_key(rows: Iterable[V], key: Callable[[V], K | None]) -> dict[K, V]:
+    """Index rows; of several with one key the first wins, and rows without a key are left out."""
+    index: dict[K, V] = {}
+    for row in rows:
+        k = key(row)
+        if k is not None:
+            index.setdefault(k, row)
+    return index
+
+
+async def each(keys: Iterable[K], load: Callable[[K], Awaitable[V]]) -> list[V | None | Exception]:
+    """Load keys side by side, one call each: a value, None where the system knows none, or that key's error."""
+
+    async def one(key: K) -> V | None | Exception:
+        try:
+            return await load(key)
+        except NotFound:
+            return None
+        except Exception as error:  # noqa: BLE001  # it is this key's answer, and raised where it is awaited
+            return error
+
+    return await asyncio.gather(*map(one, keys))
+
+
+async def settle(results: Iterable[Awaitable[V]]) -> list[V]:
+    """Wait for results side by side and return them in order.
+
+    An error stands in its place in the list: GraphQL reports it at the path of that item.
+    """
+    return cast("list[V]", await asyncio.gather(*results, return_exceptions=True))
+
+
+async def load_many(loader: Loader[K, V | None], keys: Sequence[K], shape: Callable[[K, V], G]) -> list[G | None]:
+    """Load keys in their order and shape what was found; an unknown key is None, an error stands in its place."""
+    loaded = await settle(loader.load(key) for key in keys)
+    return [
+        cast("None", found) if found is None or isinstance(found, BaseException) else shape(key, found)
+        for key, found in zip(keys, loaded, strict=True)
+    ]

@@ -1,0 +1,21 @@
+"""Billtrust Collections: representatives, and the accounts and documents they are linked to.
+
+Follows the vendor's page "Representatives"; where it is silent, `wire` and `client` say what is assumed.
+"""
+
+from peoplegraph.backends.base import Backend
+from peoplegraph.backends.billtrust_collections.client import CollectionsClient
+from peoplegraph.backends.billtrust_collections.graph import Query, Representative, representative_node
+from peoplegraph.backends.billtrust_collections.loaders import CollectionsLoaders
+from peoplegraph.backends.billtrust_collections.mutations import Mutation
+from peoplegraph.systems import System
+
+COLLECTIONS = Backend(
+    system=System.COLLECTIONS,
+    credential_headers=("X-API-Key",),
+    loaders=CollectionsLoaders,
+    connect=lambda context: CollectionsLoaders(CollectionsClient(context.session(System.COLLECTIONS))),
+    query=Query,
+    mutation=Mutation,
+    nodes={Representative: representative_node},
+)

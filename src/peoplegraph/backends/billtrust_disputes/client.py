@@ -1,0 +1,90 @@
+"""Disputes' endpoints, one coroutine each, as the vendor's page "Dispute Assignees" has them.
+
+Paths begin with the tenant, query parameters are PascalCase, a bad key or a missing permission is 403. Any 2xx
+is success, and a DELETE may answer without a body. `X-BT-Corr-Id` is Billtrust's own and not sent. No write is
+safe to retry: a PUT may have to put back what somebody else wrote meanwhile.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Literal
+from urllib.parse import quote
+
+from peoplegraph.backends.answers import InputPaths, check
+from peoplegraph.backends.base import Client, path
+from peoplegraph.backends.billtrust_disputes.wire import ADDRESS_FIELDS, PERSON_FIELDS, RECORD_FIELDS
+from peoplegraph.context import Session
+from peoplegraph.systems import System
+from peoplegraph.upstream.call import Answer
+
+READ = "Dispute Configuration : READ"
+CREATE = "Dispute Configuration : CREATE"
+UPDATE = "Dispute Configuration : UPDATE"
+DELETE = "Dispute Configuration : DELETE"
+
+INPUT_PATHS: InputPaths = (
+    {vendor: ("input", vendor) for vendor in RECORD_FIELDS.values()}
+    | {f"person.{vendor}": ("input", vendor) for vendor in PERSON_FIELDS.values()}
+    | {f"person.address.{field}": ("input", "address", field) for field in ADDRESS_FIELDS}
+)
+
+
+class DisputesClient(Client):
+    """Calls Disputes for one tenant. Each coroutine returns a success, or raises what the answer means."""
+
+    system = System.DISPUTES
+
+    def __init__(self, session: Session, tenant_id: str) -> None:
+        super().__init__(session)
+        self._tenant = path("tenants", tenant_id)
+
+    async def get_assignee(self, assignee_id: str) -> Answer:
+        """GET `/assignees/{assigneeId}`."""
+        return await self._call("GET", path("assignees", assignee_id), READ)
+
+    async def get_assignee_by_email(self, email: str) -> Answer:
+        """GET `/assignees/by-email/{assigneeEmail}`: of several with that address, the one Disputes picks."""
+        return await self._call("GET", path("assignees", "by-email", email), READ)
+
+    async def get_current_assignee(self) -> Answer:
+        """GET `/assignees/current-user`: the assignee of the credential's owner."""
+        return await self._call("GET", path("assignees", "current-user"), READ)
+
+    async def get_assignees(self, department_id: str | None = None) -> Answer:
+        """GET `/assignees`, of the whole tenant or of one department: a bare array, all in one answer."""
+        query = "" if department_id is None else f"?DepartmentId={quote(department_id, safe='')}"
+        return await self._call("GET", path("assignees") + query, READ)
+
+    async def get_departments(self) -> Answer:
+        """GET `/departments`: a bare array."""
+        return await self._call("GET", path("departments"), READ)
+
+    async def post_assignee(self, body: Mapping[str, Any]) -> Answer:
+        """POST `/assignees`."""
+        return await self._call("POST", path("assignees"), CREATE, body)
+
+    async def put_assignee(self, assignee_id: str, body: Mapping[str, Any]) -> Answer:
+        """PUT `/assignees/{assigneeId}`: a replacement; refuses `departmentCode`."""
+        return await self._call("PUT", path("assignees", assignee_id), UPDATE, body)
+
+    async def put_assignee_by_email(self, email: str, body: Mapping[str, Any]) -> Answer:
+        """PUT `/assignees/by-email/{assigneeEmail}`: a replacement; takes `departmentCode`."""
+        return await self._call("PUT", path("assignees", "by-email", email), UPDATE, body)
+
+    async def delete_assignee(self, assignee_id: str) -> Answer:
+        """DELETE `/assignees/{assigneeId}`."""
+        return await self._call("DELETE", path("assignees", assignee_id), DELETE)
+
+    async def delete_assignee_by_email(self, department_code: str, email: str) -> Answer:
+        """DELETE `/departments/by-code/{departmentCode}/assignees/by-email/{assigneeEmail}`."""
+        target = path("departments", "by-code", department_code, "assignees", "by-email", email)
+        return await self._call("DELETE", target, DELETE)
+
+    async def _call(
+        self,
+        method: Literal["GET", "POST", "PUT", "DELETE"],
+        target: str,
+        permission: str,
+        body: Mapping[str, Any] | None = None,
+    ) -> Answer:
+        call, answer = await self._send(method, self._tenant + target, body=body and dict(body))
+        return check(call, answer, permission=permission, input_paths=INPUT_PATHS)

@@ -1,0 +1,135 @@
+"""Disputes' loaders: what one request has asked for, in the fewest calls."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from peoplegraph.backends.answers import unexpected
+from peoplegraph.backends.batching import Loader, each
+from peoplegraph.backends.billtrust_disputes import wire
+from peoplegraph.backends.billtrust_disputes.client import DisputesClient
+from peoplegraph.backends.billtrust_disputes.wire import Assignee, Department, Roster
+from peoplegraph.context import Context
+from peoplegraph.errors import Unauthorized
+from peoplegraph.settings import CurrentAssignee
+from peoplegraph.systems import System
+
+LIST_FROM = 4
+"""The number of look-ups from which on the list call is cheaper; see `DisputesLoaders`."""
+
+WHOLE_TENANT = ""
+"""The key of the list that is not filtered by department."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lookup:
+    """An assignee by id or by email; addresses are the same if they differ in case alone."""
+
+    by: Literal["id", "email"]
+    key: str
+    spelled: str = field(compare=False)
+
+
+def by_id(assignee_id: str) -> Lookup:
+    """Look an assignee up by its id."""
+    return Lookup("id", assignee_id, assignee_id)
+
+
+def by_email(email: str) -> Lookup:
+    """Look an assignee up by email address; the single call sends it as it is spelled."""
+    return Lookup("email", email.casefold(), email)
+
+
+class DisputesLoaders:
+    """One request's view of Disputes.
+
+    `assignee` looks up by id and by email. The list call answers any number of look-ups, but with every
+    assignee of the tenant (some hundreds, 0.7 kB each); a single call answers one, and several of them run
+    side by side, in the time of one. So the list saves calls, not time, and is worth its bytes from
+    `LIST_FROM` look-ups at once on. Below that, look-ups are single calls, unless this request has asked for
+    the whole list anyway: then it answers all of them. In a list, the first assignee with an address is the
+    one that has it; a single call leaves the choice to Disputes.
+
+    `roster` is the list call: of one department if that is all that is asked for, else of the whole tenant,
+    once, for however many departments.
+    """
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._tenant = context.settings.disputes.tenant_id
+        self.client = DisputesClient(context.session(System.DISPUTES), self._tenant)
+        self.assignee: Loader[Lookup, Assignee | None] = Loader(self._look_up)
+        self.roster: Loader[str, Roster] = Loader(self._list)
+        self.departments: Loader[str, list[Department]] = Loader(self._list_departments)
+        self.current: Loader[str, Assignee | None] = Loader(lambda keys: each(keys, self._get_current))
+
+    def forget(self) -> None:
+        """Drop everything that was loaded: a write to one assignee may have changed any of its department."""
+        for loader in (self.assignee, self.roster, self.current):
+            loader.clear_all()
+
+    async def department(self, department_id: str) -> Department | None:
+        """Return a department, or None if there is none by that id: from the one call that lists them all."""
+        departments = await self.departments.load(WHOLE_TENANT)
+        return next((d for d in departments if d.department_id == department_id), None)
+
+    async def assignees_of(self, department_id: str | None, *, alone: bool) -> list[Assignee]:
+        """Return the assignees of a department, or all of them, in Disputes' order.
+
+        `alone` says that nothing else in the operation reads assignees, so that the vendor's filter pays.
+        """
+        roster = await self.roster.load(department_id if department_id and alone else WHOLE_TENANT)
+        return roster.all() if department_id is None else roster.of_department(department_id)
+
+    async def _look_up(self, keys: list[Lookup]) -> Sequence[Assignee | None | Exception]:
+        if len(keys) < LIST_FROM and not self.roster.holds(WHOLE_TENANT):
+            return await each(keys, self._get)
+        roster = await self.roster.load(WHOLE_TENANT)
+        found = [roster.by_id.get(key.key) if key.by == "id" else roster.by_email.get(key.key) for key in keys]
+        if not roster.broken:
+            return found
+        return [a or unexpected(System.DISPUTES, "sent assignees that cannot be understood") for a in found]
+
+    async def read(self, lookup: Lookup) -> tuple[Assignee, bytes]:
+        """Read an assignee with a call of its own, past everything loaded; returns its body as well."""
+        if lookup.by == "email":
+            answer = await self.client.get_assignee_by_email(lookup.spelled)
+            record = wire.assignee(answer.body)
+            is_it = (record.email or "").casefold() == lookup.key
+        else:
+            answer = await self.client.get_assignee(lookup.key)
+            record = wire.assignee(answer.body)
+            is_it = record.assignee_id == lookup.key
+        if not is_it:
+            raise unexpected(System.DISPUTES, "answered with another assignee")
+        return record, answer.body
+
+    async def _get(self, lookup: Lookup) -> Assignee:
+        record, _ = await self.read(lookup)
+        self.assignee.prime(by_id(record.assignee_id), record)
+        return record
+
+    async def _list(self, scopes: list[str]) -> list[Roster]:
+        if WHOLE_TENANT in scopes:
+            roster = wire.assignees((await self.client.get_assignees()).body)
+        elif len(scopes) == 1 and not self.roster.holds(WHOLE_TENANT):
+            roster = wire.assignees((await self.client.get_assignees(scopes[0])).body)
+        else:
+            roster = await self.roster.load(WHOLE_TENANT)
+        return [roster] * len(scopes)
+
+    async def _list_departments(self, keys: list[str]) -> list[list[Department]]:
+        answer = await self.client.get_departments()
+        return [wire.departments(answer.body)] * len(keys)
+
+    async def _get_current(self, _: str) -> Assignee:
+        credential = self._context.caller_credential(System.DISPUTES)
+        if credential is None:
+            if self._context.settings.current_assignee is CurrentAssignee.CALLER:
+                headers = " or ".join(self._context.backend(System.DISPUTES).credential_headers)
+                raise Unauthorized(
+                    System.DISPUTES, f"currentAssignee needs the caller's own credential, in {headers}"
+                )
+            credential = self._context.gateway_credential(System.DISPUTES)
+        client = DisputesClient(self._context.session(System.DISPUTES, credential), self._tenant)
+        return wire.assignee((await client.get_current_assignee()).body)

@@ -1,0 +1,96 @@
+"""RPM's endpoints, one coroutine each: POST, JSON in and out, with the key in `RpmApiKey`.
+
+Errors come with HTTP 200, as one of the vendor's messages; `_meaning` says what each is. `Rep` and `AgentUsers`
+change nothing and are safe to retry, though they are POSTs; the writes are not.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from peoplegraph.backends.answers import check, quoted
+from peoplegraph.backends.base import Client
+from peoplegraph.backends.rpm import wire
+from peoplegraph.errors import (
+    BadResponse,
+    Forbidden,
+    Invalid,
+    Issue,
+    NotFound,
+    OutcomeUnknown,
+    RateLimited,
+    Unauthorized,
+    UpstreamError,
+)
+from peoplegraph.systems import System
+from peoplegraph.upstream.call import Answer
+
+_INPUT_AT_FAULT: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("Invite requires a valid email address", ("input", "email")),
+    ('Call requires parameter: "Contact.FirstName"', ("input", "firstName")),
+    ('Call requires parameter: "Contact.LastName"', ("input", "lastName")),
+    ("Unrecognized type for phone number", ("input", "phoneNumbers")),
+    ("Agency not found", ("input", "agencyId")),
+    ("Supplier not found", ("input", "assignmentCodes")),
+)
+"""How a message that blames the input begins, and the place in the GraphQL input that it means."""
+
+
+class RpmClient(Client):
+    """Calls RPM. Each coroutine returns a success, or raises what the answer means."""
+
+    system = System.RPM
+
+    async def rep(self, key: Mapping[str, Any]) -> Answer:
+        """Rep: one rep, by `RepID`, by `Rep` and `AgencyID`, or by `SupplierID` and `AssignmentCode`."""
+        return await self._post("Rep", key, reads=True)
+
+    async def agent_users(self) -> Answer:
+        """AgentUsers: every rep and manager, not paginated, without their contacts."""
+        return await self._post("AgentUsers", {}, reads=True)
+
+    async def rep_edit(
+        self, rep: Mapping[str, Any], *, invite_user: bool = False, webhook_evaluate: bool = False
+    ) -> Answer:
+        """RepEdit: what `rep` leaves out of `Enabled`, `CommissionsHidden`, `Relationship` is reset."""
+        return await self._write("RepEdit", rep, invite_user, webhook_evaluate)
+
+    async def rep_add(
+        self, rep: Mapping[str, Any], *, invite_user: bool = False, webhook_evaluate: bool = False
+    ) -> Answer:
+        """RepAdd: a new rep."""
+        return await self._write("RepAdd", rep, invite_user, webhook_evaluate)
+
+    async def _write(self, endpoint: str, rep: Mapping[str, Any], invite_user: bool, webhook: bool) -> Answer:  # noqa: FBT001
+        body = {"Rep": dict(rep), "InviteUser": invite_user, "WebhookEvaluate": webhook}
+        return await self._post(endpoint, body, reads=False)
+
+    async def _post(self, endpoint: str, body: Mapping[str, Any], *, reads: bool) -> Answer:
+        call, answer = await self._send("POST", f"/{endpoint}", body=dict(body), reads=reads)
+        check(call, answer)
+        try:
+            message = wire.error_message(answer.body)
+        except BadResponse as error:
+            if reads:
+                raise
+            raise OutcomeUnknown(System.RPM, "RPM's answer does not say whether the write took effect") from error
+        if message is not None:
+            raise _meaning(message, reads=reads)
+        return answer
+
+
+def _meaning(message: str, *, reads: bool) -> UpstreamError:  # one line a meaning
+    """Return what a message means; on a write it is a refusal if it is nothing else."""
+    text = f"RPM: {quoted(message)}"
+    if message.startswith(("Valid key required", "Key not found")):
+        return Unauthorized(System.RPM, text)
+    if message.startswith(("Unauthorized user", "User lacks permission")):
+        return Forbidden(System.RPM, text)
+    if message.startswith("API daily limit reached"):
+        return RateLimited(System.RPM, text)
+    if message.startswith("Rep not found"):
+        return NotFound(System.RPM, text)
+    if reads:
+        unknown_key = message.startswith(("Agency not found", "Supplier not found"))
+        return (NotFound if unknown_key else BadResponse)(System.RPM, text)
+    issues = [Issue(path, quoted(message)) for start, path in _INPUT_AT_FAULT if message.startswith(start)]
+    return Invalid(System.RPM, text, issues)

@@ -1,0 +1,93 @@
+"""RPM's loaders: what one request has asked for, in the fewest calls, since every call is billed."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from peoplegraph.backends.batching import Loader, by_key, each
+from peoplegraph.backends.rpm import wire
+from peoplegraph.backends.rpm.client import RpmClient
+from peoplegraph.errors import Forbidden
+
+USERS_FROM = 2
+"""The number of reps from which on AgentUsers is cheaper than a call of Rep for each, where it has all."""
+
+EVERYBODY = ""
+"""The key of the one list of users."""
+
+
+class ById(NamedTuple):
+    """A rep by its id."""
+
+    rep_id: int
+
+
+class ByAgency(NamedTuple):
+    """A rep by its agency and its name."""
+
+    agency_id: int
+    name: str
+
+
+class ByAssignment(NamedTuple):
+    """A rep by a supplier and one of the codes that it has there."""
+
+    supplier_id: int
+    code: str
+
+
+RepKey = ById | ByAgency | ByAssignment
+
+
+class RpmLoaders:
+    """One request's view of RPM.
+
+    `rep` costs one call of Rep for each distinct key; what was had by another key is had by its id, too.
+    `brief` has only what AgentUsers tells, and makes that one call instead of several of Rep, from
+    `USERS_FROM` reps on that are not in hand. A rep that is not among the users, and every rep where the key
+    may not list them, is asked for by Rep after all.
+    """
+
+    def __init__(self, client: RpmClient) -> None:
+        self.client = client
+        self.rep: Loader[RepKey, wire.Rep | None] = Loader(lambda keys: each(keys, self._get))
+        self.brief: Loader[int, wire.Rep | None] = Loader(self._get_brief)
+        self._users: Loader[str, dict[int, wire.Rep]] = Loader(self._list_users)
+
+    def forget(self, rep_id: int | None) -> None:
+        """Drop what was loaded of a rep that has been, or may have been, written to; None is a new one."""
+        self.rep.clear_where(lambda key: not isinstance(key, ById) or key.rep_id == rep_id)
+        self.brief.clear_all()
+        self._users.clear_all()
+
+    async def _get(self, key: RepKey) -> wire.Rep | None:
+        match key:
+            case ById(rep_id):
+                if rep_id <= 0:
+                    return None
+                answer = await self.client.rep({"RepID": rep_id})
+                return wire.rep(answer.body, rep_id)
+            case ByAgency(agency_id, name):
+                body: dict[str, Any] = {"Rep": name, "AgencyID": agency_id}
+            case ByAssignment(supplier_id, code):
+                body = {"SupplierID": supplier_id, "AssignmentCode": code}
+        record = wire.rep((await self.client.rep(body)).body)
+        self.rep.prime(ById(record.rep_id), record)
+        return record
+
+    async def _get_brief(self, rep_ids: list[int]) -> Sequence[wire.Rep | None | Exception]:
+        missing = [rep_id for rep_id in rep_ids if not self.rep.holds(ById(rep_id))]
+        users: dict[int, wire.Rep] = {}
+        if self._users.holds(EVERYBODY) or len(missing) >= USERS_FROM:
+            try:
+                users = await self._users.load(EVERYBODY)
+            except Forbidden:
+                users = {}  # the key may call Rep, and not list users
+
+        async def one(rep_id: int) -> wire.Rep | None:
+            return users.get(rep_id) or await self.rep.load(ById(rep_id))
+
+        return await each(rep_ids, one)
+
+    async def _list_users(self, keys: list[str]) -> list[dict[int, wire.Rep]]:
+        users = wire.agent_users((await self.client.agent_users()).body)
+        return [by_key(users, lambda user: user.rep_id)] * len(keys)
