@@ -1,0 +1,59 @@
+"""The wiring diagram: settings → upstream path → request contexts → schema → endpoint."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.routing import Route
+
+from peoplegraph.backends import BACKENDS
+from peoplegraph.context import Context
+from peoplegraph.schema import build_schema
+from peoplegraph.settings import Settings, unknown_variables
+from peoplegraph.systems import System
+from peoplegraph.upstream import build_upstream
+from peoplegraph.web.graphql import Endpoint
+
+log = logging.getLogger(__name__)
+
+
+def create_app(settings: Settings | None = None) -> Starlette:
+    """Return the gateway as an ASGI application; without `settings` they are read from the environment.
+
+    Its lifespan opens and closes the connections to the upstreams. Raises `SettingsError`.
+    """
+    settings = settings or Settings.load()
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        _say(settings)
+        async with build_upstream(settings) as send:
+            app.state.send = send
+            yield
+
+    def make_context(request: Request, request_id: str) -> Context:
+        return Context(
+            settings=settings,
+            send=request.app.state.send,
+            backends=BACKENDS,
+            caller_headers=request.headers,
+            deadline=asyncio.get_running_loop().time() + settings.deadline_s,
+            request_id=request_id,
+        )
+
+    endpoint = Endpoint(build_schema(), make_context)
+    return Starlette(routes=[Route("/graphql", endpoint)], lifespan=lifespan)
+
+
+def _say(settings: Settings) -> None:
+    """Log which systems are there, and what in the environment is no setting."""
+    for system in System:
+        if system in settings.configured:
+            log.info("%s: %s", system.title, settings.configured[system].url)
+        else:
+            log.warning("%s has no URL and is left out: its fields answer null", system.title)
+    for name, meant in unknown_variables():
+        log.warning("%s is no setting%s", name, f"; is it {meant}?" if meant else "")

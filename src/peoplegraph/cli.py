@@ -1,0 +1,188 @@
+"""The command line: parses, then calls one function each."""
+
+import asyncio
+import difflib
+import logging
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+import uvicorn
+
+from peoplegraph.app import create_app
+from peoplegraph.sandbox import Sandbox, Urls, collections, disputes, rpm
+from peoplegraph.sandbox.serving import serving
+from peoplegraph.schema import print_schema
+from peoplegraph.settings import CredentialMode, CurrentAssignee, Settings, SettingsError
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, help=__doc__, pretty_exceptions_enable=False)
+
+Host = Annotated[str | None, typer.Option(help="The address to listen on, instead of the setting's.")]
+Port = Annotated[int | None, typer.Option(min=0, max=65535, help="The port, instead of the setting's.")]
+Data = Annotated[Path | None, typer.Option(help="Keep the emulated systems' records in this SQLite file.")]
+
+DEMO_QUERY = """\
+{
+  representative(reference: "REP-021") {
+    displayName
+    supervisor { displayName }
+    assignee { displayName department { code defaultAssignee { displayName } } }
+  }
+  rep(by: { repId: 1011 }) {
+    displayName
+    agency { name }
+    counterparts { id system displayName }
+  }
+}"""
+"""One human in all three systems: three joins, five calls."""
+
+
+def main() -> None:
+    """Run the command line."""
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    try:
+        app()
+    except SettingsError as error:
+        _fail(str(error))
+    except OSError as error:
+        _fail(error.strerror or str(error))
+
+
+@app.command()
+def demo(host: Host = None, port: Port = None, data: Data = None) -> None:
+    """Start the three emulated systems and the gateway over them."""
+    asyncio.run(_demo(_overrides(host, port), data))
+
+
+@app.command()
+def serve(host: Host = None, port: Port = None) -> None:
+    """Start the gateway over the systems that the settings name."""
+    settings = Settings.load(**_overrides(host, port))
+    uvicorn.run(
+        "peoplegraph.app:create_app",
+        factory=True,
+        host=settings.host,
+        port=settings.port,
+        workers=settings.workers,
+        server_header=False,
+        access_log=False,
+        timeout_graceful_shutdown=10,
+    )
+
+
+@app.command()
+def sandbox(
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option(min=0, max=65533, help="The first of three ports; 0 takes free ones.")
+    ] = 8801,
+    data: Data = None,
+) -> None:
+    """Start the three emulated systems alone, and print the settings that point a gateway at them."""
+    asyncio.run(_sandbox(host, port, data))
+
+
+@app.command()
+def schema(
+    check: Annotated[
+        Path | None, typer.Option(help="Compare with this file; fail if it is not the schema.")
+    ] = None,
+) -> None:
+    """Print the schema, or check that a file is it."""
+    printed = print_schema()
+    if check is None:
+        sys.stdout.write(printed)
+        return
+    difference = list(
+        difflib.unified_diff(
+            check.read_text(encoding="utf-8").splitlines(),
+            printed.splitlines(),
+            str(check),
+            "peoplegraph schema",
+            lineterm="",
+        )
+    )
+    if difference:
+        sys.stdout.write("\n".join(difference) + "\n")
+        _fail(f"{check} is not the schema: write it anew with `peoplegraph schema > {check}`")
+
+
+async def _demo(overrides: dict[str, Any], data: Path | None) -> None:
+    stop = _stop_event()
+    async with _sandbox_running("127.0.0.1", 0, data) as urls:
+        settings = Settings.load(
+            **overrides,
+            current_assignee=CurrentAssignee.KEY_OWNER,
+            collections={
+                "url": urls.collections,
+                "api_key": collections.KEY,
+                "credential": CredentialMode.GATEWAY,
+            },
+            disputes={
+                "url": urls.disputes,
+                "api_key": disputes.KEY,
+                "tenant_id": disputes.TENANT,
+                "credential": CredentialMode.GATEWAY,
+            },
+            rpm={"url": urls.rpm, "api_key": rpm.KEY, "credential": CredentialMode.GATEWAY},
+        )
+        async with serving(create_app(settings), settings.host, settings.port, lifespan=True) as url:
+            _print(f"GraphiQL: {url}/graphql\n\nA query to try:\n\n{DEMO_QUERY}\n\nCtrl-C ends it.")
+            await stop.wait()
+
+
+async def _sandbox(host: str, port: int, data: Path | None) -> None:
+    stop = _stop_event()
+    async with _sandbox_running(host, port, data) as urls:
+        _print(
+            f"PEOPLEGRAPH_COLLECTIONS_URL={urls.collections}\n"
+            f"PEOPLEGRAPH_COLLECTIONS_API_KEY={collections.KEY}\n"
+            f"PEOPLEGRAPH_DISPUTES_URL={urls.disputes}\n"
+            f"PEOPLEGRAPH_DISPUTES_TENANT_ID={disputes.TENANT}\n"
+            f"PEOPLEGRAPH_DISPUTES_API_KEY={disputes.KEY}\n"
+            f"PEOPLEGRAPH_RPM_URL={urls.rpm}\n"
+            f"PEOPLEGRAPH_RPM_API_KEY={rpm.KEY}"
+        )
+        await stop.wait()
+
+
+@asynccontextmanager
+async def _sandbox_running(host: str, port: int, data: Path | None) -> AsyncIterator[Urls]:
+    emulated = Sandbox(data)
+    try:
+        async with emulated.running(host, port) as urls:
+            yield urls
+    finally:
+        emulated.close()
+
+
+def _stop_event() -> asyncio.Event:
+    """Return an event that Ctrl-C and SIGTERM set."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        try:
+            loop.add_signal_handler(number, stop.set)
+        except NotImplementedError:  # Windows
+            signal.signal(number, lambda *_: loop.call_soon_threadsafe(stop.set))
+    return stop
+
+
+def _overrides(host: str | None, port: int | None) -> dict[str, Any]:
+    given = {"host": host, "port": port}
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def _print(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+def _fail(message: str) -> None:
+    sys.stderr.write(f"peoplegraph: {message}\n")
+    raise SystemExit(2)

@@ -1,0 +1,84 @@
+"""The schema: the roots of all backends joined, with `node` and `nodes` over their types."""
+
+from typing import Annotated
+
+import strawberry
+from graphql import GraphQLError
+from strawberry.schema.config import StrawberryConfig
+from strawberry.tools import merge_types
+from strawberry.types import ExecutionContext
+
+from peoplegraph.backends import BACKENDS
+from peoplegraph.backends.batching import settle
+from peoplegraph.context import Info
+from peoplegraph.errors import BadInput
+from peoplegraph.graph.node import Node, decode_id
+from peoplegraph.graph.paging import check_keys
+from peoplegraph.graph.scalars import SCALARS
+from peoplegraph.graph.user_errors import USER_ERRORS
+
+_NODES = {kind.__name__: load for backend in BACKENDS for kind, load in backend.nodes.items()}
+
+
+@strawberry.type
+class NodeQuery:
+    """The root fields that reach every backend."""
+
+    @strawberry.field(
+        description="The record with a global id, whichever system it is in; null if there is none any more."
+    )
+    async def node(
+        self, info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="The global id.")]
+    ) -> Node | None:
+        return await _load(info, id)
+
+    @strawberry.field(
+        description="The records with these global ids, in the order asked for, null where there is none any "
+        "more; at most 100."
+    )
+    async def nodes(
+        self,
+        info: Info,
+        ids: Annotated[list[strawberry.ID], strawberry.argument(description="The global ids.")],
+    ) -> list[Node | None]:
+        check_keys("ids", ids)
+        return await settle(_load(info, id) for id in ids)
+
+
+async def _load(info: Info, global_id: str) -> Node | None:
+    type_name, key = decode_id(global_id)
+    load = _NODES.get(type_name)
+    if load is None:
+        raise BadInput(f"{global_id[:100]!r} is not an id that this schema gives out")
+    return await load(info, key)
+
+
+class Schema(strawberry.Schema):
+    """Strawberry's schema, but silent: `errors.describe` decides what is logged."""
+
+    def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:
+        """Log nothing here."""
+
+
+def build_schema() -> Schema:
+    """Join the backends' roots."""
+    query = merge_types("Query", (NodeQuery, *(backend.query for backend in BACKENDS)))
+    mutation = merge_types("Mutation", tuple(b.mutation for b in BACKENDS if b.mutation))
+    query.__strawberry_definition__.description = "What can be read."  # type: ignore[attr-defined]
+    mutation.__strawberry_definition__.description = (  # type: ignore[attr-defined]
+        "What can be written. create makes a new record; replace is the vendor's own call, and resets what is "
+        "left out; update changes only what the input names; delete and link do what they say, and repeating "
+        "them does no harm. A refusal is data in `errors`; a failure is a GraphQL error."
+    )
+    types = [kind for backend in BACKENDS for kind in backend.nodes]
+    return Schema(
+        query=query,
+        mutation=mutation,
+        types=[*types, *USER_ERRORS],
+        config=StrawberryConfig(scalar_map=SCALARS),
+    )
+
+
+def print_schema() -> str:
+    """Return the schema in GraphQL's own language, as `schema.graphql` has it."""
+    return build_schema().as_str() + "\n"

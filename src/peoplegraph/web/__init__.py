@@ -1,0 +1,1 @@
+"""What the gateway speaks to its callers: GraphQL over HTTP, and GraphiQL."""
