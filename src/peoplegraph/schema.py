@@ -1,5 +1,6 @@
 """The schema: the roots of all backends joined, with `node` and `nodes` over their types."""
 
+from functools import cache
 from typing import Annotated
 
 import strawberry
@@ -60,8 +61,9 @@ class Schema(strawberry.Schema):
         """Log nothing here."""
 
 
+@cache
 def build_schema() -> Schema:
-    """Join the backends' roots."""
+    """Join the backends' roots, once in a process."""
     query = merge_types("Query", (NodeQuery, *(backend.query for backend in BACKENDS)))
     mutation = merge_types("Mutation", tuple(b.mutation for b in BACKENDS if b.mutation))
     query.__strawberry_definition__.description = "What can be read."  # type: ignore[attr-defined]

@@ -1,0 +1,67 @@
+"""What tests share: the emulated systems, fresh for each test, and gateways over them."""
+
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from typing import Any
+
+import pytest
+
+from peoplegraph.sandbox import Sandbox, Urls
+from peoplegraph.sandbox.store import Store
+from tests.gateway import Gateway, running_gateway, settings_for
+
+MakeGateway = Callable[..., Awaitable[Gateway]]
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in os.environ:
+        if name.startswith("PEOPLEGRAPH_"):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="session")
+async def served() -> AsyncIterator[tuple[Sandbox, Urls, Store]]:
+    """Run the emulated systems, and keep a copy of what they began with."""
+    sandbox = Sandbox()
+    seeded = Store()
+    seeded.copy_from(sandbox.store)
+    async with sandbox.running() as urls:
+        yield sandbox, urls, seeded
+    sandbox.close()
+    seeded.close()
+
+
+@pytest.fixture
+def urls(served: tuple[Sandbox, Urls, Store]) -> Urls:
+    """Return where the emulated systems are."""
+    return served[1]
+
+
+@pytest.fixture
+def sandbox(served: tuple[Sandbox, Urls, Store]) -> Sandbox:
+    """Return the emulated systems as they began: seeded, nothing recorded."""
+    sandbox, _, seeded = served
+    sandbox.store.copy_from(seeded)
+    sandbox.ledger.calls.clear()
+    sandbox.rpm.calls_left = None
+    return sandbox
+
+
+@pytest.fixture
+async def gateway(sandbox: Sandbox, urls: Urls) -> AsyncIterator[Gateway]:
+    """Run a gateway over the three emulated systems."""
+    async with running_gateway(settings_for(urls), sandbox) as gateway:
+        yield gateway
+
+
+@pytest.fixture
+async def gateway_with(sandbox: Sandbox, urls: Urls) -> AsyncIterator[MakeGateway]:
+    """Make gateways with other settings, as in `await gateway_with(rpm={"url": …})`."""
+    async with AsyncExitStack() as stack:
+
+        async def make(**overrides: Any) -> Gateway:
+            return await stack.enter_async_context(running_gateway(settings_for(urls, **overrides), sandbox))
+
+        yield make

@@ -1,0 +1,98 @@
+"""A gateway under test: GraphQL requests in through its front door, and the calls that came out at the back."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+from peoplegraph import create_app
+from peoplegraph.sandbox import Sandbox, Urls, collections, disputes, rpm
+from peoplegraph.sandbox.http import RecordedCall
+from peoplegraph.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A GraphQL response."""
+
+    data: Any
+    errors: list[dict[str, Any]]
+    response: httpx.Response
+
+    @property
+    def codes(self) -> dict[str, str]:
+        """The code of each error by its path, dotted."""
+        return {".".join(map(str, error.get("path", ()))): error["extensions"]["code"] for error in self.errors}
+
+
+class Gateway:
+    """Asks a gateway, and sees what the emulated systems received since the question before."""
+
+    def __init__(self, client: httpx.AsyncClient, sandbox: Sandbox) -> None:
+        self._client = client
+        self.sandbox = sandbox
+
+    async def post(self, **request: Any) -> httpx.Response:
+        """Send an HTTP request to the endpoint as it is."""
+        return await self._client.post("/graphql", **request)
+
+    async def get(self, **request: Any) -> httpx.Response:
+        """Send a GET to the endpoint as it is."""
+        return await self._client.get("/graphql", **request)
+
+    async def ask(self, query: str, headers: Mapping[str, str] | None = None, **variables: Any) -> Reply:
+        """Ask, whatever comes back."""
+        self.sandbox.ledger.calls.clear()
+        response = await self.post(json={"query": query, "variables": variables}, headers=headers)
+        body = response.json()
+        return Reply(body.get("data"), body.get("errors", []), response)
+
+    async def data(self, query: str, **variables: Any) -> Any:
+        """Ask, and return the data; any error fails the test."""
+        reply = await self.ask(query, **variables)
+        assert reply.errors == []
+        return reply.data
+
+    @property
+    def calls(self) -> list[str]:
+        """The upstream calls of the last question, as `RPM POST /Rep`, sorted."""
+        return sorted(f"{call.system} {call}" for call in self.sandbox.ledger.calls)
+
+    @property
+    def recorded(self) -> list[RecordedCall]:
+        """The upstream calls of the last question, in order."""
+        return list(self.sandbox.ledger.calls)
+
+    @property
+    def writes(self) -> list[str]:
+        """The upstream calls of the last question that change something, in order."""
+        return [
+            f"{call.system} {call}"
+            for call in self.recorded
+            if call.method != "GET" and call.target not in ("/Rep", "/AgentUsers")
+        ]
+
+
+def settings_for(urls: Urls, **overrides: Any) -> Settings:
+    """Return settings that point at the emulated systems; an override of a system's block is laid over it."""
+    blocks: dict[str, dict[str, Any]] = {
+        "collections": {"url": urls.collections, "api_key": collections.KEY},
+        "disputes": {"url": urls.disputes, "api_key": disputes.KEY, "tenant_id": disputes.TENANT},
+        "rpm": {"url": urls.rpm, "api_key": rpm.KEY},
+    }
+    for name, block in blocks.items():
+        block.update(overrides.pop(name, {}))
+    return Settings.load(_env_file=None, **blocks, **overrides)
+
+
+@asynccontextmanager
+async def running_gateway(settings: Settings, sandbox: Sandbox) -> AsyncIterator[Gateway]:
+    """Run a gateway with `settings` until the block ends."""
+    app = create_app(settings)
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://gateway") as client,
+    ):
+        yield Gateway(client, sandbox)

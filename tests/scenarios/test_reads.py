@@ -1,0 +1,667 @@
+"""What reads cost upstream, in calls."""
+
+import base64
+
+import pytest
+
+from peoplegraph.sandbox.seed import ODD_REFERENCE, account, document, human, reference
+from tests.conftest import MakeGateway
+from tests.gateway import Gateway
+
+LIST = "DISPUTES GET /tenants/sandbox-tenant/assignees"
+DEPARTMENTS = "DISPUTES GET /tenants/sandbox-tenant/departments"
+
+
+def get(ref: str) -> str:
+    """Return the call that reads a representative."""
+    return f"COLLECTIONS GET /representatives/{ref}"
+
+
+def by_email(number: int) -> str:
+    """Return the call that looks the assignee up who is the human `number`."""
+    return f"{LIST}/by-email/{human(number)[2].replace('@', '%40')}"
+
+
+async def test_one_query_crosses_all_three_systems(gateway: Gateway) -> None:
+    """A representative, its supervisor, its assignee with department, and a rep's counterpart: five calls."""
+    data = await gateway.data(
+        """{
+          representative(reference: "REP-021") {
+            displayName
+            supervisor { displayName }
+            assignee { displayName department { code } }
+          }
+          rep(by: { repId: 1011 }) { displayName counterparts { system displayName } }
+        }"""
+    )
+    name = " ".join(human(21)[:2])
+    assert data == {
+        "representative": {
+            "displayName": name,
+            "supervisor": {"displayName": " ".join(human(4)[:2])},
+            "assignee": {"displayName": name, "department": {"code": "TAX"}},
+        },
+        "rep": {"displayName": name, "counterparts": [{"system": "DISPUTES", "displayName": name}]},
+    }
+    assert gateway.calls == [
+        get("REP-004"),
+        get("REP-021"),
+        by_email(21),
+        DEPARTMENTS,
+        "RPM POST /Rep",
+    ]
+
+
+async def test_twenty_representatives_with_supervisor_and_assignee(gateway: Gateway) -> None:
+    """20 representatives, their supervisors and assignees: one GET a distinct reference, one list call."""
+    references = [reference(n) for n in range(2, 22)]
+    data = await gateway.data(
+        """query ($references: [String!]!) {
+          representatives(references: $references) {
+            reference supervisor { reference } assignee { email }
+          }
+        }""",
+        references=references,
+    )
+    assert [r["reference"] for r in data["representatives"]] == references
+    assert [r["supervisor"]["reference"] for r in data["representatives"]] == [
+        reference((n - 2) // 6 + 1) for n in range(2, 22)
+    ]
+    assert [r["assignee"]["email"] for r in data["representatives"]] == [human(n)[2] for n in range(2, 22)]
+    assert gateway.calls == sorted([*(get(reference(n)) for n in range(1, 22)), LIST])
+
+
+async def test_three_emails_are_three_calls_and_four_are_one(gateway: Gateway) -> None:
+    """Below the break-even look-ups by email are single calls, from it on one list call."""
+    query = "query ($r: [String!]!) { representatives(references: $r) { assignee { assigneeId } } }"
+    await gateway.data(query, r=[reference(n) for n in (21, 22, 23)])
+    assert [c for c in gateway.calls if "assignees" in c] == sorted(by_email(n) for n in (21, 22, 23))
+    await gateway.data(query, r=[reference(n) for n in (21, 22, 23, 24)])
+    assert [c for c in gateway.calls if "assignees" in c] == [LIST]
+
+
+async def test_lookups_by_id_and_by_email_share_one_list_call(gateway: Gateway) -> None:
+    """Two ids and two addresses asked for at once are four look-ups, and so one list call."""
+    data = await gateway.data(
+        """query ($a: String!, $b: String!) {
+          one: assignee(by: { assigneeId: "asg-0001" }) { assigneeId }
+          two: assignee(by: { assigneeId: "asg-0002" }) { assigneeId }
+          three: assignee(by: { email: $a }) { assigneeId }
+          four: assignee(by: { email: $b }) { assigneeId }
+        }""",
+        a=human(3)[2].upper(),
+        b="nobody@northwind.example",
+    )
+    assert data == {
+        "one": {"assigneeId": "asg-0001"},
+        "two": {"assigneeId": "asg-0002"},
+        "three": {"assigneeId": "asg-0003"},
+        "four": None,
+    }
+    assert gateway.calls == [LIST]
+
+
+async def test_a_list_that_is_asked_for_anyway_answers_the_lookups(gateway: Gateway) -> None:
+    """`assignees` beside a single look-up is one call: the list in hand answers both."""
+    data = await gateway.data(
+        """{ assignees(first: 1) { totalCount } assignee(by: { assigneeId: "asg-0007" }) { assigneeId } }"""
+    )
+    assert data == {"assignees": {"totalCount": 250}, "assignee": {"assigneeId": "asg-0007"}}
+    assert gateway.calls == [LIST]
+
+
+async def test_everything_about_departments_is_two_lists(gateway: Gateway) -> None:
+    """All departments, their assignees and defaults, one department and all assignees: two calls."""
+    data = await gateway.data(
+        """{
+          departments { code assignees(first: 1) { totalCount } defaultAssignee { isDefault } }
+          department(departmentId: "dep-02") { description assignees { totalCount } }
+          assignees(active: false) { totalCount }
+          mine: assignees(departmentId: "dep-03") { totalCount }
+        }"""
+    )
+    counts = [d["assignees"]["totalCount"] for d in data["departments"]]
+    assert sum(counts) == 250
+    assert [d["defaultAssignee"] for d in data["departments"]] == [{"isDefault": True}] * 7 + [None]
+    assert data["department"] == {"description": "Credit", "assignees": {"totalCount": counts[1]}}
+    assert data["assignees"] == {"totalCount": 22}
+    assert data["mine"] == {"totalCount": counts[2]}
+    assert gateway.calls == [LIST, DEPARTMENTS]
+
+
+async def test_one_department_alone_uses_the_vendors_filter(gateway: Gateway) -> None:
+    """Where nothing else reads assignees, the list call asks for the one department only."""
+    data = await gateway.data('{ assignees(departmentId: "dep-03") { nodes { departmentId } totalCount } }')
+    assert {a["departmentId"] for a in data["assignees"]["nodes"]} == {"dep-03"}
+    assert data["assignees"]["totalCount"] == len(data["assignees"]["nodes"])
+    assert gateway.calls == [f"{LIST}?DepartmentId=dep-03"]
+
+
+async def test_the_same_record_by_every_route_is_one_call(gateway: Gateway) -> None:
+    """A representative by its reference twice, by its id and as a supervisor: one GET for it."""
+    query = '{ representative(reference: "REP-001") { id } }'
+    global_id = (await gateway.data(query))["representative"]["id"]
+    data = await gateway.data(
+        """query ($id: ID!) {
+          representative(reference: "REP-001") { reference }
+          again: representative(reference: "REP-001") { reference }
+          representatives(references: ["REP-001", "REP-002"]) { reference supervisor { reference } }
+          node(id: $id) { __typename id ... on Representative { reference } }
+          nodes(ids: [$id]) { id }
+        }""",
+        id=global_id,
+    )
+    assert data["node"] == {"__typename": "Representative", "id": global_id, "reference": "REP-001"}
+    assert data["nodes"] == [{"id": global_id}]
+    assert data["representatives"][1]["supervisor"] == {"reference": "REP-001"}
+    assert gateway.calls == [get("REP-001"), get("REP-002")]
+
+
+async def test_references_and_typename_cost_no_call(gateway: Gateway) -> None:
+    """What the record itself says of others is there without a further call."""
+    await gateway.data('{ representative(reference: "REP-021") { __typename supervisorReference } }')
+    assert gateway.calls == [get("REP-021")]
+    await gateway.data('{ assignee(by: { assigneeId: "asg-0001" }) { __typename departmentId } }')
+    assert gateway.calls == [f"{LIST}/asg-0001"]
+
+
+async def test_unknown_keys_are_null_in_their_place(gateway: Gateway) -> None:
+    """Lists come in the order asked for, doubled keys doubled, unknown ones null, without an error."""
+    data = await gateway.data(
+        """{
+          representatives(references: ["NOPE", "REP-002", "REP-001", "REP-002"]) { reference }
+          reps(repIds: [-1, 1003, 4, 1001]) { email }
+          representative(reference: "NOPE") { name }
+          rep(by: { assignment: { supplierId: 99, code: "C002" } }) { name }
+          unknown: rep(by: { agencyAndName: { agencyId: 99, name: "X" } }) { name }
+          department(departmentId: "nope") { code }
+          assignee(by: { email: "nobody@northwind.example" }) { email }
+        }"""
+    )
+    assert data == {
+        "representatives": [
+            None,
+            {"reference": "REP-002"},
+            {"reference": "REP-001"},
+            {"reference": "REP-002"},
+        ],
+        "reps": [None, {"email": human(5)[2]}, None, {"email": human(1)[2]}],
+        "representative": None,
+        "rep": None,
+        "unknown": None,
+        "department": None,
+        "assignee": None,
+    }
+
+
+async def test_reps_by_what_the_list_of_users_has_are_one_call(gateway: Gateway) -> None:
+    """Of many reps, fields that AgentUsers has cost that one call; any other field costs a Rep for each."""
+    brief = "query ($ids: [Int!]!) { reps(repIds: $ids) { ...Brief } } fragment Brief on Rep "
+    ids = [1000 + n for n in range(1, 51)]
+    fields = (
+        "{ __typename id repId displayName username userId managerId enabled agency { agencyId name archived } }"
+    )
+    listed = (await gateway.data(brief + fields, ids=ids))["reps"]
+    assert gateway.calls == ["RPM POST /AgentUsers"]
+    single = (await gateway.data(brief + fields.replace("{ _", "{ title _", 1), ids=ids))["reps"]
+    assert gateway.calls == ["RPM POST /Rep"] * 50
+    assert listed == [{k: v for k, v in rep.items() if k != "title"} for rep in single]
+
+
+async def test_nodes_are_seen_through_for_what_reps_need(gateway: Gateway) -> None:
+    """By global ids, too, AgentUsers answers if only its fields are selected on reps."""
+    ids = [r["id"] for r in (await gateway.data("{ reps(repIds: [1001, 1002, 1003]) { id } }"))["reps"]]
+    query = "query ($ids: [ID!]!) { nodes(ids: $ids) { id ... on Person { %s } ... on Assignee { email } } }"
+    await gateway.data(query % "displayName", ids=ids)
+    assert gateway.calls == ["RPM POST /AgentUsers"]
+    await gateway.data(query % "displayName title", ids=ids)
+    assert gateway.calls == ["RPM POST /Rep"] * 3
+
+
+async def test_a_single_rep_is_asked_for_alone(gateway: Gateway) -> None:
+    """One rep is one call of Rep, whatever is selected of it."""
+    await gateway.data("{ reps(repIds: [1001]) { name } }")
+    assert gateway.calls == ["RPM POST /Rep"]
+
+
+async def test_a_key_that_may_not_list_users_still_reads_reps(gateway_with: MakeGateway) -> None:
+    """Where RPM refuses AgentUsers to the key, each rep is asked for by itself."""
+    gateway = await gateway_with(rpm={"api_key": "sandbox-rpm-rep-only-key"})
+    data = await gateway.data("{ reps(repIds: [1001, 1002]) { repId } }")
+    assert data == {"reps": [{"repId": 1001}, {"repId": 1002}]}
+    assert gateway.calls == ["RPM POST /AgentUsers", "RPM POST /Rep", "RPM POST /Rep"]
+
+
+async def test_a_rep_by_every_key(gateway: Gateway) -> None:
+    """A rep is had by id, by a supplier's code and by agency and name, and knows everything of itself."""
+    data = await gateway.data(
+        """query ($name: String!) {
+          byId: rep(by: { repId: 1002 }) { ...All }
+          byCode: rep(by: { assignment: { supplierId: 3, code: "C002" } }) { ...All }
+          byName: rep(by: { agencyAndName: { agencyId: 3, name: $name } }) { ...All }
+        }
+        fragment All on Rep {
+          repId name salutation firstName lastName title email username userId managerId contactId
+          enabled commissionsHidden relationship type addedAt modifiedAt
+          agency { agencyId name archived } phoneNumbers { kind number typeCode }
+          assignmentCodes { code supplier { supplierId name } } fields { name value }
+          notesForStaff { note by addedAt }
+        }""",
+        name=" ".join(human(3)[:2]),
+    )
+    assert data["byId"] == data["byCode"] == data["byName"]
+    first, last, email = human(3)
+    assert data["byId"] == {
+        "repId": 1002,
+        "name": f"{first} {last}",
+        "salutation": None,
+        "firstName": first,
+        "lastName": last,
+        "title": "Sales Representative",
+        "email": email,
+        "username": f"{first}.{last}.2".lower(),
+        "userId": 5002,
+        "managerId": None,
+        "contactId": 9002,
+        "enabled": True,
+        "commissionsHidden": False,
+        "relationship": "SUB_AGENT",
+        "type": "Rep",
+        "addedAt": "2020-01-15",
+        "modifiedAt": "2025-02-03",
+        "agency": {"agencyId": 3, "name": "Agency 03", "archived": False},
+        "phoneNumbers": [
+            {"kind": "BUSINESS", "number": "2125551002", "typeCode": 1},
+            {"kind": "HOME", "number": "2125552002", "typeCode": 2},
+        ],
+        "assignmentCodes": [{"code": "C002", "supplier": {"supplierId": 3, "name": "Supplier 3"}}],
+        "fields": [{"name": "Territory", "value": "T2"}],
+        "notesForStaff": [{"note": "Prefers email", "by": "Staff", "addedAt": "2023-05-05"}],
+    }
+    assert gateway.calls == ["RPM POST /Rep"] * 3
+
+
+async def test_an_unknown_phone_type_stays_readable(gateway: Gateway) -> None:
+    """A phone type that no page prints is OTHER with its code, and spoils nothing."""
+    data = await gateway.data("{ rep(by: { repId: 1007 }) { phoneNumbers { kind typeCode } } }")
+    assert data["rep"]["phoneNumbers"] == [
+        {"kind": "BUSINESS", "typeCode": 1},
+        {"kind": "HOME", "typeCode": 2},
+        {"kind": "OTHER", "typeCode": 6},
+        {"kind": "OTHER", "typeCode": 5},
+    ]
+
+
+async def test_relationships_are_read_in_every_spelling(gateway: Gateway) -> None:
+    """`Employee`, `Sub-agent` and `SubAgent` are two values."""
+    data = await gateway.data("{ reps(repIds: [1003, 1001, 1002]) { relationship } }")
+    assert [r["relationship"] for r in data["reps"]] == ["EMPLOYEE", "SUB_AGENT", "SUB_AGENT"]
+
+
+async def test_people_of_all_systems_are_persons(gateway: Gateway) -> None:
+    """The interface answers for each system, and counterparts lead to Disputes only."""
+    number = 21
+    data = await gateway.data(
+        """query ($email: String!) {
+          representative(reference: "REP-021") { ...P }
+          rep(by: { repId: 1011 }) { ...P }
+          assignee(by: { email: $email }) { ...P }
+        }
+        fragment P on Person {
+          system displayName email title phoneNumbers { kind number } counterparts { id system }
+        }""",
+        email=human(number)[2],
+    )
+    for person in data.values():
+        assert person["displayName"] == " ".join(human(number)[:2])
+        assert person["email"] == human(number)[2]
+    assert [p["system"] for p in data.values()] == ["COLLECTIONS", "RPM", "DISPUTES"]
+    assert data["representative"]["phoneNumbers"] == [{"kind": "BUSINESS", "number": "+1 212 555 0021"}]
+    assert data["assignee"]["counterparts"] == []
+    assert [c["system"] for c in data["rep"]["counterparts"]] == ["DISPUTES"]
+    assert data["rep"]["counterparts"] == data["representative"]["counterparts"]
+    assert gateway.calls == [get("REP-021"), by_email(21), "RPM POST /Rep"]
+
+
+async def test_emails_are_compared_without_case_and_may_be_missing(gateway: Gateway) -> None:
+    """A capitalised address finds its assignee; a representative without one has none, and costs no call."""
+    query = "query ($r: String!) { representative(reference: $r) { email assignee { email } counterparts { id } } }"
+    data = (await gateway.data(query, r="REP-020"))["representative"]
+    assert data["email"] != human(20)[2]
+    assert data["assignee"] == {"email": human(20)[2]}
+    assert len(data["counterparts"]) == 1
+    assert (await gateway.data(query, r="REP-037"))["representative"] == {
+        "email": None,
+        "assignee": None,
+        "counterparts": [],
+    }
+    assert gateway.calls == [get("REP-037")]
+
+
+async def test_every_character_of_a_key_arrives(gateway: Gateway) -> None:
+    """A reference with slash, question mark, hash, percent, space and accent is one path segment and one id."""
+    query = "query ($r: String!) { representative(reference: $r) { id reference displayName } }"
+    found = (await gateway.data(query, r=ODD_REFERENCE))["representative"]
+    assert found["displayName"] == "Odd Reference"
+    assert gateway.calls == [get("A%2FB%3Fc%23d%252F%20%C3%A9")]
+    again = await gateway.data(
+        "query ($id: ID!) { node(id: $id) { ... on Representative { reference } } }", id=found["id"]
+    )
+    assert again["node"] == {"reference": ODD_REFERENCE}
+
+
+@pytest.mark.parametrize("key", ["..", ".", "a/../b", "%2e%2e", "current-user", "x?DepartmentId=1", "\u0000"])
+async def test_no_key_leaves_its_place_in_the_path(gateway: Gateway, key: str) -> None:
+    """Keys that look like paths, queries or other endpoints reach the upstream as one encoded segment."""
+    reply = await gateway.ask(
+        """query ($k: String!) {
+          representative(reference: $k) { name }
+          assignee(by: { assigneeId: $k }) { email }
+          byEmail: assignee(by: { email: $k }) { email }
+        }""",
+        k=key,
+    )
+    assert reply.data == {"representative": None, "assignee": None, "byEmail": None}
+    for call in gateway.recorded:
+        depth = {"COLLECTIONS": 2, "DISPUTES": 4 + ("by-email" in call.target)}[call.system]
+        assert call.target.count("/") == depth
+        assert "?" not in call.target
+
+
+async def test_linked_accounts_come_with_the_representative(gateway: Gateway) -> None:
+    """Fewer than 100 embedded accounts are the whole list: no further call, and everything is known."""
+    data = await gateway.data(
+        """{
+          representative(reference: "REP-008") {
+            accounts(first: 3) {
+              nodes { number } edges { cursor node { number } } totalCount
+              pageInfo { hasNextPage hasPreviousPage startCursor endCursor }
+            }
+            documents { totalCount pageInfo { hasNextPage startCursor } }
+          }
+        }"""
+    )
+    accounts = data["representative"]["accounts"]
+    assert [n["number"] for n in accounts["nodes"]] == [account(41), account(42), account(43)]
+    assert [e["node"] for e in accounts["edges"]] == accounts["nodes"]
+    assert accounts["totalCount"] == 8
+    assert accounts["pageInfo"] == {
+        "hasNextPage": True,
+        "hasPreviousPage": False,
+        "startCursor": accounts["edges"][0]["cursor"],
+        "endCursor": accounts["edges"][2]["cursor"],
+    }
+    assert data["representative"]["documents"] == {
+        "totalCount": 3,
+        "pageInfo": {
+            "hasNextPage": False,
+            "startCursor": data["representative"]["documents"]["pageInfo"]["startCursor"],
+        },
+    }
+    assert gateway.calls == [get("REP-008")]
+
+
+PAGE = """query ($r: String!, $first: Int, $after: String) {
+  representative(reference: $r) { list: %s(first: $first, after: $after) { %s } }
+}"""
+
+
+async def test_a_long_list_is_paged_by_what_is_asked_for(gateway: Gateway) -> None:
+    """250 accounts are walked in 100, 100 and 50: one GET each, whose envelope tells the total."""
+    query = PAGE % ("accounts", "nodes { number } totalCount pageInfo { hasNextPage endCursor }")
+    numbers: list[str] = []
+    after = None
+    for page in (1, 2, 3):
+        found = (await gateway.data(query, r="REP-002", after=after))["representative"]["list"]
+        assert gateway.calls == [get("REP-002"), get(f"REP-002/accounts?page={page}&limit=100")]
+        assert found["totalCount"] == 250
+        assert found["pageInfo"]["hasNextPage"] is (page < 3)
+        numbers += [n["number"] for n in found["nodes"]]
+        after = found["pageInfo"]["endCursor"]
+    assert numbers == [account((10 + i) % 600 + 1) for i in range(250)]
+
+
+async def test_a_window_across_pages_takes_the_fewest_pages(gateway: Gateway) -> None:
+    """200 at once are two full pages; 20 across a page's end are one page of another size."""
+    query = PAGE % ("accounts", "nodes { number } pageInfo { endCursor }")
+    found = (await gateway.data(query, r="REP-002", first=200))["representative"]["list"]
+    assert len(found["nodes"]) == 200
+    assert len(gateway.calls) == 3
+    ninety = (await gateway.data(query, r="REP-002", first=90))["representative"]["list"]
+    found = (await gateway.data(query, r="REP-002", first=20, after=ninety["pageInfo"]["endCursor"]))[
+        "representative"
+    ]["list"]
+    assert [n["number"] for n in found["nodes"]] == [account((10 + i) % 600 + 1) for i in range(90, 110)]
+    assert len(gateway.calls) == 2
+
+
+async def test_has_next_page_of_a_full_page_costs_a_call_only_if_asked(gateway: Gateway) -> None:
+    """Of 200 documents without a total, the second 100 tell nothing of a third page until it is asked for."""
+    query = PAGE % ("documents", "nodes { number } totalCount pageInfo { endCursor }")
+    first = (await gateway.data(query, r="REP-004"))["representative"]["list"]
+    assert first["totalCount"] is None
+    after = first["pageInfo"]["endCursor"]
+    second = (await gateway.data(query, r="REP-004", after=after))["representative"]["list"]
+    assert [n["number"] for n in second["nodes"]] == [document((12 + i) % 600 + 1) for i in range(100, 200)]
+    assert gateway.calls == [get("REP-004"), get("REP-004/documents?page=2&limit=100")]
+    query = PAGE % ("documents", "pageInfo { hasNextPage }")
+    second = (await gateway.data(query, r="REP-004", after=after))["representative"]["list"]
+    assert second["pageInfo"]["hasNextPage"] is False
+    assert gateway.calls == [
+        get("REP-004"),
+        get("REP-004/documents?page=2&limit=100"),
+        get("REP-004/documents?page=3&limit=100"),
+    ]
+
+
+async def test_a_short_page_is_the_last(gateway: Gateway) -> None:
+    """A page with fewer than were asked for ends the list, and tells its length, without a further call."""
+    query = PAGE % ("documents", "nodes { number } totalCount pageInfo { hasNextPage }")
+    found = (await gateway.data(query, r="REP-005", first=200))["representative"]["list"]
+    assert len(found["nodes"]) == found["totalCount"] == 120
+    assert found["pageInfo"] == {"hasNextPage": False}
+    assert len(gateway.calls) == 3
+
+
+async def test_an_empty_page_costs_nothing(gateway: Gateway) -> None:
+    """`first: 0` is an empty page, and costs no call of its own even of a long list."""
+    query = PAGE % ("accounts", "nodes { number } edges { cursor } pageInfo { hasPreviousPage endCursor }")
+    found = (await gateway.data(query, r="REP-002", first=0))["representative"]["list"]
+    assert found == {"nodes": [], "edges": [], "pageInfo": {"hasPreviousPage": False, "endCursor": None}}
+    assert gateway.calls == [get("REP-002")]
+    query = PAGE % ("accounts", "pageInfo { hasNextPage }")
+    found = (await gateway.data(query, r="REP-002", first=0))["representative"]["list"]
+    assert found == {"pageInfo": {"hasNextPage": True}}
+
+
+async def test_assignees_are_walked_by_cursor(gateway: Gateway) -> None:
+    """The connection over the list call gives every assignee once, in order."""
+    query = """query ($after: String) {
+      assignees(first: 120, after: $after) { nodes { assigneeId } pageInfo { hasNextPage endCursor } }
+    }"""
+    seen: list[str] = []
+    after = None
+    while True:
+        page = (await gateway.data(query, after=after))["assignees"]
+        seen += [a["assigneeId"] for a in page["nodes"]]
+        after = page["pageInfo"]["endCursor"]
+        if not page["pageInfo"]["hasNextPage"]:
+            break
+    assert seen == [f"asg-{n:04}" for n in range(1, 251)]
+
+
+@pytest.mark.parametrize("first", [-1, 201, 2_000_000])
+async def test_first_out_of_range_is_refused(gateway: Gateway, first: int) -> None:
+    """`first` beyond 0 to 200 is BAD_INPUT with the figures, and makes no call of its own."""
+    reply = await gateway.ask("query ($n: Int) { assignees(first: $n) { totalCount } }", n=first)
+    assert reply.data == {"assignees": None}
+    assert reply.codes == {"assignees": "BAD_INPUT"}
+    assert reply.errors[0]["message"] == f"first: {first} is not between 0 and 200"
+    assert gateway.calls == []
+
+
+async def test_cursors_of_another_list_are_refused(gateway: Gateway) -> None:
+    """A cursor of one list is BAD_INPUT in another, be it of another owner, another field or another filter."""
+    query = '{ representative(reference: "REP-002") { accounts(first: 1) { pageInfo { endCursor } } } }'
+    cursor = (await gateway.data(query))["representative"]["accounts"]["pageInfo"]["endCursor"]
+    reply = await gateway.ask(
+        """query ($c: String) {
+          own: representative(reference: "REP-002") { accounts(first: 1, after: $c) { nodes { number } } }
+          other: representative(reference: "REP-003") { accounts(after: $c) { totalCount } }
+          field: representative(reference: "REP-002") { documents(after: $c) { totalCount } }
+          assignees(after: $c) { totalCount }
+        }""",
+        c=cursor,
+    )
+    assert reply.data["own"] == {"accounts": {"nodes": [{"number": account(12)}]}}
+    assert reply.codes == {
+        "other.accounts": "BAD_INPUT",
+        "field.documents": "BAD_INPUT",
+        "assignees": "BAD_INPUT",
+    }
+
+
+@pytest.mark.parametrize("cursor", ["", "x", "%%%", "AAAA", base64.urlsafe_b64encode(b"abc:-1").decode(), "é"])
+async def test_malformed_cursors_are_refused(gateway: Gateway, cursor: str) -> None:
+    """Text that is no cursor is BAD_INPUT."""
+    reply = await gateway.ask("query ($c: String) { assignees(after: $c) { totalCount } }", c=cursor)
+    assert reply.codes == {"assignees": "BAD_INPUT"}
+
+
+@pytest.mark.parametrize(
+    "global_id",
+    ["", "x", "REP-001", "UmVwOg", "Tm90aGluZzox", "UmVwOjEwMDE=", "UmVwOjEwMDE\n", "é", "a" * 5000],
+)
+async def test_malformed_ids_are_refused(gateway: Gateway, global_id: str) -> None:
+    """Text that is no global id is BAD_INPUT at its place, and its siblings are answered."""
+    good = (await gateway.data("{ reps(repIds: [1001]) { id } }"))["reps"][0]["id"]
+    reply = await gateway.ask(
+        "query ($ids: [ID!]!, $id: ID!) { node(id: $id) { id } nodes(ids: $ids) { id } }",
+        ids=[good, global_id],
+        id=global_id,
+    )
+    assert reply.data == {"node": None, "nodes": [{"id": good}, None]}
+    assert reply.codes == {"node": "BAD_INPUT", "nodes.1": "BAD_INPUT"}
+
+
+@pytest.mark.parametrize(
+    ("field", "variables", "kind"),
+    [
+        ("representatives(references: $k) { name }", [f"R{n}" for n in range(101)], "[String!]!"),
+        ("reps(repIds: $k) { name }", list(range(1, 102)), "[Int!]!"),
+        ("nodes(ids: $k) { id }", [f"n{n}" for n in range(101)], "[ID!]!"),
+    ],
+)
+async def test_more_than_a_hundred_keys_are_refused(
+    gateway: Gateway, field: str, variables: list[object], kind: str
+) -> None:
+    """101 keys are BAD_INPUT that says so, and make no call."""
+    reply = await gateway.ask(f"query ($k: {kind}) {{ {field} }}", k=variables)
+    assert list(reply.codes.values()) == ["BAD_INPUT"]
+    assert "101 keys, and at most 100" in reply.errors[0]["message"]
+    assert gateway.calls == []
+
+
+async def test_an_empty_key_is_refused(gateway: Gateway) -> None:
+    """The empty text is no key: it would be another path, and is BAD_INPUT without a call."""
+    reply = await gateway.ask(
+        """{
+          representative(reference: "") { name }
+          representatives(references: ["REP-001", ""]) { reference }
+          assignee(by: { assigneeId: "" }) { email }
+        }"""
+    )
+    assert reply.data == {
+        "representative": None,
+        "representatives": [{"reference": "REP-001"}, None],
+        "assignee": None,
+    }
+    assert reply.codes == {
+        "representative": "BAD_INPUT",
+        "representatives.1": "BAD_INPUT",
+        "assignee": "BAD_INPUT",
+    }
+    assert gateway.calls == [get("REP-001")]
+
+
+async def test_an_assignee_knows_everything_of_itself(gateway: Gateway) -> None:
+    """Every field of the vendor's answer is in the schema."""
+    data = await gateway.data(
+        """{ assignee(by: { assigneeId: "asg-0001" }) {
+          assigneeId tenantId displayName firstName lastName email title officePhone cellPhone fax
+          phoneNumbers { kind number } language timezone
+          address { address1 address2 city state zip country }
+          userId departmentId department { departmentId code description }
+          active allUpdates dailyDigest isDefault createdAt createdBy updatedAt updatedBy
+        } }"""
+    )
+    first, last, email = human(1)
+    assert data["assignee"] == {
+        "assigneeId": "asg-0001",
+        "tenantId": "sandbox-tenant",
+        "displayName": f"{first} {last}",
+        "firstName": first,
+        "lastName": last,
+        "email": email,
+        "title": "Collector",
+        "officePhone": "12125550001",
+        "cellPhone": "19175550001",
+        "fax": None,
+        "phoneNumbers": [
+            {"kind": "BUSINESS", "number": "12125550001"},
+            {"kind": "MOBILE", "number": "19175550001"},
+        ],
+        "language": "en",
+        "timezone": "America/New York",
+        "address": {
+            "address1": "1 Broadway",
+            "address2": None,
+            "city": "Chicago",
+            "state": "IL",
+            "zip": "60601",
+            "country": "US",
+        },
+        "userId": "user-0001",
+        "departmentId": "dep-02",
+        "department": {"departmentId": "dep-02", "code": "CREDIT", "description": "Credit"},
+        "active": True,
+        "allUpdates": False,
+        "dailyDigest": False,
+        "isDefault": True,
+        "createdAt": "2021-03-27T18:50:05.300Z",
+        "createdBy": "user-0001",
+        "updatedAt": "2024-06-01T08:00:00.000Z",
+        "updatedBy": "user-0001",
+    }
+
+
+async def test_a_representative_knows_everything_of_itself(gateway: Gateway) -> None:
+    """Every field of the vendor's page is in the schema."""
+    data = await gateway.data(
+        """{ representative(reference: "REP-008") {
+          reference system name email title phone mobilePhone fax phoneNumbers { kind number typeCode }
+          language department representativeType extraInfo customFields supervisorReference
+        } }"""
+    )
+    first, last, email = human(8)
+    assert data["representative"] == {
+        "reference": "REP-008",
+        "system": "COLLECTIONS",
+        "name": f"{first} {last}",
+        "email": email,
+        "title": "Team Lead",
+        "phone": "+1 212 555 0008",
+        "mobilePhone": "+1 917 555 0008",
+        "fax": "+1 646 555 0008",
+        "phoneNumbers": [
+            {"kind": "BUSINESS", "number": "+1 212 555 0008", "typeCode": None},
+            {"kind": "MOBILE", "number": "+1 917 555 0008", "typeCode": None},
+            {"kind": "FAX", "number": "+1 646 555 0008", "typeCode": None},
+        ],
+        "language": "en",
+        "department": "Billing",
+        "representativeType": "INSIDE",
+        "extraInfo": None,
+        "customFields": {"region": "East", "quota": 8000},
+        "supervisorReference": "REP-002",
+    }
