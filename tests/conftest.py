@@ -58,7 +58,7 @@ async def gateway(sandbox: Sandbox, urls: Urls) -> AsyncIterator[Gateway]:
 
 @pytest.fixture
 async def gateway_with(sandbox: Sandbox, urls: Urls) -> AsyncIterator[MakeGateway]:
-    """Make gateways with other settings, as in `await gateway_with(rpm={"url": …})`."""
+    """Make gateways with other settings, given as overrides of each system's block."""
     async with AsyncExitStack() as stack:
 
         async def make(**overrides: Any) -> Gateway:

@@ -23,7 +23,7 @@ async def serving(app: Any, host: str, port: int, *, lifespan: bool = False) -> 
 
     At the end, requests under way have one second to finish.
     """
-    listener = socket.create_server((host, port), family=_family(host), backlog=2048)
+    listener = _listen(host, port)
     config = uvicorn.Config(
         app,
         lifespan="on" if lifespan else "off",
@@ -47,5 +47,15 @@ async def serving(app: Any, host: str, port: int, *, lifespan: bool = False) -> 
         await task
 
 
-def _family(host: str) -> socket.AddressFamily:
-    return socket.AF_INET6 if ":" in host else socket.AF_INET
+def _listen(host: str, port: int) -> socket.socket:
+    """Bind a socket that asyncio knows for TCP: it sets TCP_NODELAY on no other, and answers took 40 ms."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(2048)
+    except OSError as error:
+        listener.close()
+        raise OSError(error.errno, f"cannot listen on {host}:{port}: {error.strerror}") from None
+    return listener

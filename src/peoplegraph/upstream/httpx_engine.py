@@ -49,7 +49,7 @@ class HttpxEngine:
                 verify=_tls(),
                 limits=httpx.Limits(
                     max_connections=connections[system], max_keepalive_connections=connections[system]
-                )
+                ),
             )
             for system in bases
         } | dict(transports or {})
