@@ -25,8 +25,11 @@ def http(status: int, body: bytes | str = b"", *headers: str) -> bytes:
 
 
 @asynccontextmanager
-async def scripted(script: Script) -> AsyncIterator[Scripted]:
-    """Answer every request as `script` says, until the block ends."""
+async def scripted(script: Script, *, close_after: bool = False, drip_s: float = 0) -> AsyncIterator[Scripted]:
+    """Answer every request as `script` says, until the block ends.
+
+    `close_after` closes the connection behind each answer, `drip_s` sends byte by byte with that pause.
+    """
     upstream = Scripted("")
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -41,8 +44,12 @@ async def scripted(script: Script) -> AsyncIterator[Scripted]:
                 answer = answer if isinstance(answer, bytes) else await answer
                 if not answer:
                     return
-                writer.write(answer)
-                await writer.drain()
+                for piece in [answer] if not drip_s else [answer[i : i + 1] for i in range(len(answer))]:
+                    writer.write(piece)
+                    await writer.drain()
+                    await asyncio.sleep(drip_s)
+                if close_after:
+                    return
         except (ConnectionError, asyncio.IncompleteReadError):
             pass
         finally:

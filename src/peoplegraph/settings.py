@@ -45,7 +45,9 @@ class CurrentAssignee(StrEnum):
 
 
 def _system_url(text: str) -> str:
-    """Check a system's base URL and drop its trailing slash."""
+    """Check a system's base URL and drop its trailing slash; an empty one is as good as none."""
+    if not text:
+        return text
     try:
         url = urlsplit(text)
         port_is_sane = url.port is None or url.port > 0

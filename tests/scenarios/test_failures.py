@@ -1,0 +1,432 @@
+"""What callers see when an upstream is down, slow, lying, or answers with garbage."""
+
+import asyncio
+import gzip
+import json
+import socket
+from typing import Any
+
+import pytest
+
+from peoplegraph.sandbox.seed import human
+from tests.conftest import MakeGateway
+from tests.gateway import Gateway
+from tests.scripted import Script, http, scripted
+
+EVERYTHING = """{
+  representative(reference: "REP-021") { name }
+  assignee(by: { assigneeId: "asg-0001" }) { email }
+  departments { code }
+  rep(by: { repId: 1001 }) { name }
+}"""
+FIELDS = {
+    "collections": ["representative"],
+    "disputes": ["assignee", "departments"],
+    "rpm": ["rep"],
+}
+READS = {
+    "collections": '{ result: representative(reference: "A") { name } }',
+    "disputes": '{ result: assignee(by: { assigneeId: "A" }) { email } }',
+    "rpm": "{ result: rep(by: { repId: 7 }) { name } }",
+}
+WRITES = {
+    "collections": """mutation { result: updateRepresentative(reference: "A", input: {}) {
+      created errors { message } } }""",
+    "disputes": """mutation { result: deleteAssignee(by: { assigneeId: "A" }) { deleted errors { message } } }""",
+    "rpm": """mutation { result: createRep(
+      input: { agencyId: 1, username: "u", firstName: "f", lastName: "l" }) { errors { message } } }""",
+}
+SYSTEMS = list(READS)
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+async def test_one_system_down_costs_only_its_own_fields(gateway_with: MakeGateway, system: str) -> None:
+    """With a system that refuses connections its fields are null with a code, the rest is there."""
+    gateway = await gateway_with(**{system: {"url": f"http://127.0.0.1:{free_port()}"}})
+    reply = await gateway.ask(EVERYTHING)
+    assert {name for name, value in reply.data.items() if value is None} == set(FIELDS[system])
+    assert reply.codes == dict.fromkeys(FIELDS[system], "UPSTREAM_UNAVAILABLE")
+    assert all(e["extensions"]["system"] == system.upper() for e in reply.errors)
+    assert all(e["extensions"]["retryable"] is True for e in reply.errors)
+
+
+async def test_a_join_over_a_system_that_is_down_keeps_its_own_side(gateway_with: MakeGateway) -> None:
+    """With Disputes down a representative is there, and its assignee is null with the error at its path."""
+    gateway = await gateway_with(disputes={"url": f"http://127.0.0.1:{free_port()}"})
+    reply = await gateway.ask(
+        '{ representatives(references: ["REP-021", "REP-022"]) { reference assignee { email } counterparts { id } } }'
+    )
+    assert reply.data == {
+        "representatives": [
+            {"reference": "REP-021", "assignee": None, "counterparts": None},
+            {"reference": "REP-022", "assignee": None, "counterparts": None},
+        ]
+    }
+    assert set(reply.codes) == {
+        f"representatives.{i}.{field}" for i in (0, 1) for field in ("assignee", "counterparts")
+    }
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+async def test_a_system_without_a_url_is_left_out(gateway_with: MakeGateway, system: str) -> None:
+    """Its fields, mutations among them, are null with UPSTREAM_NOT_CONFIGURED; the rest is answered."""
+    gateway = await gateway_with(**{system: {"url": ""}})
+    reply = await gateway.ask(EVERYTHING)
+    assert reply.codes == dict.fromkeys(FIELDS[system], "UPSTREAM_NOT_CONFIGURED")
+    assert sum(value is not None for value in reply.data.values()) == 4 - len(FIELDS[system])
+    reply = await gateway.ask(WRITES[system])
+    assert reply.data == {"result": None}
+    assert reply.codes == {"result": "UPSTREAM_NOT_CONFIGURED"}
+    assert reply.errors[0]["extensions"]["retryable"] is False
+
+
+async def test_counterparts_are_looked_up_in_configured_systems_only(gateway_with: MakeGateway) -> None:
+    """Without Disputes nobody can be looked up: no counterparts, and no error."""
+    gateway = await gateway_with(disputes={"url": ""})
+    data = await gateway.data('{ representative(reference: "REP-021") { counterparts { id } } }')
+    assert data == {"representative": {"counterparts": []}}
+
+
+async def ask_scripted(
+    gateway_with: MakeGateway, system: str, script: Script, query: str, **settings: Any
+) -> tuple[Any, list[str]]:
+    """Ask a gateway whose `system` is scripted; return the reply and the requests that were made."""
+    async with scripted(script) as upstream:
+        gateway: Gateway = await gateway_with(**{system: {"url": upstream.url}}, **settings)
+        return await gateway.ask(query), upstream.requests
+
+
+GARBAGE: dict[str, bytes] = {
+    "no JSON": b"<html>hello</html>",
+    "half a document": b'{"name": "x',
+    "nothing": b"",
+    "a number": b"5",
+    "null": b"null",
+    "a list of nonsense": b"[1, 2]",
+    "no UTF-8": b'{"name": "\xff"}',
+    "deep nesting": b"[" * 100_000,
+    "another shape": b'{"unexpected": true}',
+    "wrong types": b'{"name": 5, "assigneeId": 5, "Result": {"RepID": "x"}}',
+    "another error": b'{"error": "nope", "Result": {"Nothing": 1}}',
+    "too big an id": b'{"name": {}, "assigneeId": [], "Result": {"RepID": 99999999999}}',
+    "another record": b"""{"reference": "B", "assigneeId": "B", "active": true, "allUpdates": true,
+      "dailyDigest": true, "isDefault": true, "Result": {"RepID": 8}}""",
+}
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+@pytest.mark.parametrize("body", GARBAGE.values(), ids=GARBAGE.keys())
+async def test_an_answer_that_cannot_be_understood(gateway_with: MakeGateway, system: str, body: bytes) -> None:
+    """Garbage, another shape or another record is UPSTREAM_BAD_RESPONSE: never a crash, never a wrong value."""
+    reply, _ = await ask_scripted(gateway_with, system, lambda _: http(200, body), READS[system])
+    assert reply.data == {"result": None}
+    assert reply.codes == {"result": "UPSTREAM_BAD_RESPONSE"}
+    assert reply.errors[0]["extensions"] == {
+        "code": "UPSTREAM_BAD_RESPONSE",
+        "system": system.upper(),
+        "retryable": False,
+        "requestId": reply.response.headers["x-request-id"],
+    }
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+@pytest.mark.parametrize(
+    ("status", "read_code", "write_code"),
+    [
+        (204, "UPSTREAM_BAD_RESPONSE", None),
+        (302, "UPSTREAM_BAD_RESPONSE", "UPSTREAM_BAD_RESPONSE"),
+        (401, "UPSTREAM_UNAUTHORIZED", "UPSTREAM_UNAUTHORIZED"),
+        (403, "FORBIDDEN", None),
+        (404, None, None),
+        (409, "UPSTREAM_BAD_RESPONSE", None),
+        (400, "UPSTREAM_BAD_RESPONSE", None),
+        (422, "UPSTREAM_BAD_RESPONSE", None),
+        (418, "UPSTREAM_BAD_RESPONSE", "UPSTREAM_BAD_RESPONSE"),
+        (429, "UPSTREAM_RATE_LIMITED", "UPSTREAM_RATE_LIMITED"),
+        (500, "UPSTREAM_UNAVAILABLE", "UPSTREAM_OUTCOME_UNKNOWN"),
+        (502, "UPSTREAM_UNAVAILABLE", "UPSTREAM_OUTCOME_UNKNOWN"),
+        (503, "UPSTREAM_UNAVAILABLE", "UPSTREAM_UNAVAILABLE"),
+        (504, "UPSTREAM_UNAVAILABLE", "UPSTREAM_OUTCOME_UNKNOWN"),
+    ],
+)
+async def test_every_status_has_its_code(
+    gateway_with: MakeGateway, system: str, status: int, read_code: str | None, write_code: str | None
+) -> None:
+    """A status is the same error in every system; on a write refusals are data, and one call is made."""
+    answer = http(status, b"" if status == 204 else b"secret", "Location: http://127.0.0.1:1/elsewhere")
+    reply, requests = await ask_scripted(gateway_with, system, lambda _: answer, READS[system])
+    assert reply.data == {"result": None}
+    assert reply.codes == ({"result": read_code} if read_code else {})
+    assert len(requests) == 1
+    reply, requests = await ask_scripted(gateway_with, system, lambda _: answer, WRITES[system])
+    if status == 204 and system == "rpm":
+        write_code = "UPSTREAM_OUTCOME_UNKNOWN"
+    assert reply.codes == ({"result": write_code} if write_code else {})
+    assert len(requests) == 1
+    assert "secret" not in reply.response.text
+    if write_code is None:
+        assert len(reply.data["result"]["errors"]) == (status != 204)
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+@pytest.mark.parametrize(
+    "answer",
+    [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{", b"nonsense\r\n\r\n"],
+    ids=["no", "cut", "no HTTP"],
+)
+async def test_a_broken_connection(gateway_with: MakeGateway, system: str, answer: bytes) -> None:
+    """No answer, or a cut one, is UPSTREAM_UNAVAILABLE to a read, UPSTREAM_OUTCOME_UNKNOWN to a write."""
+    async with scripted(lambda _: answer, close_after=True) as upstream:
+        gateway = await gateway_with(**{system: {"url": upstream.url}})
+        read = await gateway.ask(READS[system])
+        write = await gateway.ask(WRITES[system])
+    assert read.codes == {"result": "UPSTREAM_UNAVAILABLE"}
+    assert write.codes == {"result": "UPSTREAM_OUTCOME_UNKNOWN"}
+    assert write.errors[0]["extensions"]["retryable"] is False
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+async def test_a_slow_upstream_ends_at_the_deadline(gateway_with: MakeGateway, system: str) -> None:
+    """What is not there by the deadline is UPSTREAM_TIMEOUT for a read, UPSTREAM_OUTCOME_UNKNOWN for a write."""
+
+    async def script(_: str) -> bytes:
+        await asyncio.sleep(0.5)
+        return http(200)
+
+    loop = asyncio.get_running_loop()
+    started = loop.time()
+    reply, _ = await ask_scripted(gateway_with, system, script, READS[system], deadline_s=0.1)
+    assert reply.codes == {"result": "UPSTREAM_TIMEOUT"}
+    reply, _ = await ask_scripted(gateway_with, system, script, WRITES[system], deadline_s=0.1)
+    assert reply.codes == {"result": "UPSTREAM_OUTCOME_UNKNOWN"}
+    assert loop.time() - started < 5
+
+
+async def test_a_dripping_upstream_ends_at_the_deadline(gateway_with: MakeGateway) -> None:
+    """An upstream that sends a byte now and then does not outlive the deadline."""
+    async with scripted(lambda _: http(200, " " * 1000), drip_s=0.02) as upstream:
+        gateway = await gateway_with(rpm={"url": upstream.url}, deadline_s=0.2)
+        reply = await gateway.ask(READS["rpm"])
+    assert reply.codes == {"result": "UPSTREAM_TIMEOUT"}
+
+
+@pytest.mark.parametrize("encoding", ["identity", "gzip"])
+async def test_an_enormous_answer_is_not_swallowed(gateway_with: MakeGateway, encoding: str) -> None:
+    """An answer of more than 16 MiB, decoded, is UPSTREAM_BAD_RESPONSE."""
+    body = b" " * (17 * 1024 * 1024)
+    body = gzip.compress(body, 1) if encoding == "gzip" else body
+    answer = http(200, body, f"Content-Encoding: {encoding}")
+    reply, _ = await ask_scripted(gateway_with, "rpm", lambda _: answer, READS["rpm"])
+    assert reply.codes == {"result": "UPSTREAM_BAD_RESPONSE"}
+
+
+async def test_a_compressed_answer_is_read(gateway_with: MakeGateway) -> None:
+    """An upstream may compress though nobody asked it to."""
+    answer = http(200, gzip.compress(b'{"name": "Jane"}'), "Content-Encoding: gzip")
+    reply, _ = await ask_scripted(gateway_with, "collections", lambda _: answer, READS["collections"])
+    assert reply.data == {"result": {"name": "Jane"}}
+
+
+async def test_two_mutations_in_one_document_keep_their_own_outcomes(gateway_with: MakeGateway) -> None:
+    """A mutation that fails is null with its error; the one behind it is still done."""
+    gateway = await gateway_with(rpm={"url": f"http://127.0.0.1:{free_port()}"})
+    reply = await gateway.ask(
+        """mutation {
+          one: updateRep(repId: 1001, input: {}) { errors { message } }
+          two: deleteAssignee(by: { assigneeId: "asg-0001" }) { deleted }
+        }"""
+    )
+    assert reply.data == {"one": None, "two": {"deleted": True}}
+    assert reply.codes == {"one": "UPSTREAM_UNAVAILABLE"}
+
+
+async def test_a_written_record_that_cannot_be_read_spoils_its_own_field(gateway_with: MakeGateway) -> None:
+    """A PATCH that succeeded with garbage is done, and says so; only the record is null with an error."""
+    reply, requests = await ask_scripted(
+        gateway_with,
+        "collections",
+        lambda _: http(200, b"[]"),
+        'mutation { result: updateRepresentative(reference: "A", input: {}) { created errors { message } '
+        "representative { name } } }",
+    )
+    assert reply.data == {"result": {"created": False, "errors": [], "representative": None}}
+    assert reply.codes == {"result.representative": "UPSTREAM_BAD_RESPONSE"}
+    assert requests == ["PATCH /representatives/A"]
+
+
+async def test_a_broken_row_spoils_only_what_needs_it(gateway_with: MakeGateway) -> None:
+    """In a list call with a row that cannot be understood the others are found; the list itself is an error."""
+    good = {"active": True, "allUpdates": True, "dailyDigest": True, "isDefault": False}
+    rows = [good | {"assigneeId": "A", "person": {"email": "a@b.example"}}, {"assigneeId": "B"}]
+    query = """{
+      found: assignee(by: { email: "A@B.example" }) { assigneeId }
+      lost: assignee(by: { assigneeId: "B" }) { assigneeId }
+      assignees { totalCount }
+    }"""
+    reply, requests = await ask_scripted(gateway_with, "disputes", lambda _: http(200, json.dumps(rows)), query)
+    assert reply.data == {"found": {"assigneeId": "A"}, "lost": None, "assignees": None}
+    assert reply.codes == {"lost": "UPSTREAM_BAD_RESPONSE", "assignees": "UPSTREAM_BAD_RESPONSE"}
+    assert len(requests) == 1
+
+
+async def test_rows_are_found_by_key_never_by_position(gateway_with: MakeGateway) -> None:
+    """Rows shuffled, dropped and doubled: each look-up has its own record or null, each row is listed once."""
+    good = {"active": True, "allUpdates": True, "dailyDigest": True, "isDefault": False}
+    rows = [good | {"assigneeId": key, "userId": f"u{n}"} for n, key in enumerate("DBABX")]
+    query = "query { " + " ".join(
+        f'{k}: assignee(by: {{ assigneeId: "{k}" }}) {{ assigneeId userId }}' for k in "ABCD"
+    )
+    query += " assignees { nodes { assigneeId } totalCount } }"
+    reply, _ = await ask_scripted(gateway_with, "disputes", lambda _: http(200, json.dumps(rows)), query)
+    assert reply.errors == []
+    assert reply.data == {
+        "A": {"assigneeId": "A", "userId": "u2"},
+        "B": {"assigneeId": "B", "userId": "u1"},
+        "C": None,
+        "D": {"assigneeId": "D", "userId": "u0"},
+        "assignees": {"nodes": [{"assigneeId": k} for k in "DBAX"], "totalCount": 4},
+    }
+
+
+async def test_users_are_found_by_key_never_by_position(gateway_with: MakeGateway) -> None:
+    """AgentUsers shuffled, dropped and doubled: the reps that are missing are asked for by themselves."""
+    users = [{"RepID": n, "Name": f"N{i}"} for i, n in enumerate((3, 1, 0, 1))]
+
+    def script(request: str) -> bytes:
+        if request.endswith("AgentUsers"):
+            return http(200, json.dumps({"Result": {"AgentUsers": users}}))
+        return http(200, '{"Result": {"RepID": 2, "Rep": "Two"}}')
+
+    reply, requests = await ask_scripted(gateway_with, "rpm", script, "{ reps(repIds: [1, 2, 3]) { repId name } }")
+    assert reply.data == {
+        "reps": [{"repId": 1, "name": "N1"}, {"repId": 2, "name": "Two"}, {"repId": 3, "name": "N0"}]
+    }
+    assert sorted(requests) == ["POST /AgentUsers", "POST /Rep"]
+
+
+ENVELOPES = [
+    ('["1", "2"]', None),
+    ('[{"account_number": "1"}, {"account_number": "2"}]', None),
+    ('{"accounts": ["1", "2"], "total": 7}', 7),
+    ('{"items": ["1", {"account_number": "2"}], "total_count": 7}', 7),
+    ('{"data": ["1", "2"], "totalCount": 7, "more": {}}', 7),
+    ('{"results": ["1", "2"]}', None),
+]
+
+
+@pytest.mark.parametrize(("page", "total"), ENVELOPES)
+async def test_every_envelope_of_a_page_is_read(gateway_with: MakeGateway, page: str, total: int | None) -> None:
+    """A page of a sub-list is read in each shape that the vendor may mean."""
+
+    def script(request: str) -> bytes:
+        return http(200, page if "/accounts?" in request else "{}")
+
+    query = """{ representative(reference: "A") { accounts(first: 2) {
+      nodes { number } totalCount pageInfo { hasNextPage } } } }"""
+    reply, requests = await ask_scripted(gateway_with, "collections", script, query)
+    assert reply.errors == []
+    accounts = reply.data["representative"]["accounts"]
+    assert accounts["nodes"] == [{"number": "1"}, {"number": "2"}]
+    assert accounts["totalCount"] == (total or 2)
+    assert accounts["pageInfo"]["hasNextPage"] is (total is not None)
+    assert requests == ["GET /representatives/A", "GET /representatives/A/accounts?page=1&limit=100"]
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        '{"documents": ["1"]}',
+        "{}",
+        '[{"document_number": "1"}]',
+        "[1]",
+        json.dumps([str(n) for n in range(101)]),
+        '{"items": ["1"], "total": -1}',
+        '{"items": ["1"], "total": "7"}',
+    ],
+)
+async def test_a_page_that_is_none_is_refused(gateway_with: MakeGateway, page: str) -> None:
+    """A page without its list, without numbers, or longer than asked for is UPSTREAM_BAD_RESPONSE."""
+
+    def script(request: str) -> bytes:
+        return http(200, page if "/accounts?" in request else '{"name": "x"}')
+
+    query = '{ representative(reference: "A") { name accounts { totalCount } } }'
+    reply, _ = await ask_scripted(gateway_with, "collections", script, query)
+    assert reply.data == {"representative": {"name": "x", "accounts": None}}
+    assert reply.codes == {"representative.accounts": "UPSTREAM_BAD_RESPONSE"}
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "message"),
+    [
+        (422, '{"message": "a\\u0000b\\r\\nc"}', "a b c"),
+        (422, '{"error": "bad"}', "bad"),
+        (400, '{"detail": "bad"}', "bad"),
+        (409, '{"errors": ["one", {"message": "two", "field": "x"}, 5]}', "one; x: two"),
+        (422, '{"message": "' + "x" * 600 + '"}', "x" * 500),
+        (422, '{"message": 5, "errors": 7}', "the input is not valid"),
+        (422, "<html>secret</html>", "the input is not valid"),
+        (404, "", "not found"),
+    ],
+)
+async def test_refusals_are_quoted_with_care(
+    gateway_with: MakeGateway, status: int, body: str, message: str
+) -> None:
+    """A refusal's words are quoted wherever they are: cut, without control characters, or not at all."""
+    reply, _ = await ask_scripted(gateway_with, "collections", lambda _: http(status, body), WRITES["collections"])
+    assert reply.data["result"]["errors"] == [{"message": f"Billtrust Collections: {message}"}]
+
+
+async def test_a_bad_date_spoils_its_own_field(gateway_with: MakeGateway) -> None:
+    """A date that is not ISO 8601 is an error of that field alone."""
+    body = """{"assigneeId": "A", "active": true, "allUpdates": true, "dailyDigest": true, "isDefault": true,
+               "createDate": "yesterday", "updateDate": null}"""
+    query = '{ assignee(by: { assigneeId: "A" }) { assigneeId createdAt updatedAt displayName email } }'
+    reply, _ = await ask_scripted(gateway_with, "disputes", lambda _: http(200, body), query)
+    assert reply.data["assignee"] == {
+        "assigneeId": "A",
+        "createdAt": None,
+        "updatedAt": None,
+        "displayName": None,
+        "email": None,
+    }
+    assert reply.codes == {"assignee.createdAt": "UPSTREAM_BAD_RESPONSE"}
+
+
+async def test_lists_that_are_missing_are_empty(gateway_with: MakeGateway) -> None:
+    """A rep with nothing but its id is a rep."""
+    query = """{ rep(by: { repId: 7 }) { repId displayName email phoneNumbers { number } fields { name }
+      assignmentCodes { code } notesForStaff { note } agency { name } relationship managerId } }"""
+    body = '{"Result": {"RepID": 7, "MgrID": 0, "Contact": null, "Fields": null}}'
+    reply, _ = await ask_scripted(gateway_with, "rpm", lambda _: http(200, body), query)
+    assert reply.data["rep"] == {
+        "repId": 7,
+        "displayName": None,
+        "email": None,
+        "phoneNumbers": [],
+        "fields": [],
+        "assignmentCodes": [],
+        "notesForStaff": [],
+        "agency": None,
+        "relationship": None,
+        "managerId": None,
+    }
+
+
+async def test_the_emails_of_a_list_may_be_missing(gateway: Gateway) -> None:
+    """An assignee without an address is in the list, and in nobody's way."""
+    record = gateway.sandbox.store.assignees.get("asg-0010")
+    assert record is not None
+    gateway.sandbox.store.assignees.put("asg-0010", record | {"person": None, "isDefault": False})
+    data = await gateway.data(
+        "query ($e: String!) { assignees { totalCount } assignee(by: { email: $e }) { assigneeId } }",
+        e=human(11)[2],
+    )
+    assert data == {"assignees": {"totalCount": 250}, "assignee": {"assigneeId": "asg-0011"}}
