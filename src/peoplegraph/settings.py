@@ -213,10 +213,11 @@ class Settings(BaseSettings):
 
 def unknown_variables() -> Iterator[tuple[str, str | None]]:
     """Yield each `PEOPLEGRAPH_…` variable of the environment that is no setting, and the setting meant."""
-    known = [name for name, _ in variables()] + [f"{PREFIX}CONFIG"]
+    known = [name.removeprefix(PREFIX) for name, _ in variables()] + ["CONFIG"]
     for name in sorted(os.environ):
-        if name.startswith(PREFIX) and name not in known:
-            yield name, next(iter(difflib.get_close_matches(name, known, n=1)), None)
+        if name.startswith(PREFIX) and name.removeprefix(PREFIX) not in known:
+            close = difflib.get_close_matches(name.removeprefix(PREFIX), known, n=1)
+            yield name, PREFIX + close[0] if close else None
 
 
 def variables() -> Iterator[tuple[str, Any]]:

@@ -61,7 +61,8 @@ async def test_a_join_over_a_system_that_is_down_keeps_its_own_side(gateway_with
     """With Disputes down a representative is there, and its assignee is null with the error at its path."""
     gateway = await gateway_with(disputes={"url": f"http://127.0.0.1:{free_port()}"})
     reply = await gateway.ask(
-        '{ representatives(references: ["REP-021", "REP-022"]) { reference assignee { email } counterparts { id } } }'
+        """{ representatives(references: ["REP-021", "REP-022"]) {
+          reference assignee { email } counterparts { id } } }"""
     )
     assert reply.data == {
         "representatives": [
@@ -76,7 +77,7 @@ async def test_a_join_over_a_system_that_is_down_keeps_its_own_side(gateway_with
 
 @pytest.mark.parametrize("system", SYSTEMS)
 async def test_a_system_without_a_url_is_left_out(gateway_with: MakeGateway, system: str) -> None:
-    """Its fields, mutations among them, are null with UPSTREAM_NOT_CONFIGURED; the rest is answered."""
+    """Its fields, mutations too, are null with UPSTREAM_NOT_CONFIGURED; the rest is answered."""
     gateway = await gateway_with(**{system: {"url": ""}})
     reply = await gateway.ask(EVERYTHING)
     assert reply.codes == dict.fromkeys(FIELDS[system], "UPSTREAM_NOT_CONFIGURED")

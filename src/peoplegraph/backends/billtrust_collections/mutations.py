@@ -68,6 +68,9 @@ class RepresentativeInput:
         return body
 
 
+Input = Annotated[RepresentativeInput, strawberry.argument(description="What the representative has.")]
+
+
 @strawberry.type(description="What became of a representative.")
 class RepresentativePayload:
     """The outcome of a write; the record is in the answer of PATCH alone, and fetched after the others."""
@@ -114,7 +117,7 @@ class Mutation:
         "Calls POST /representatives/{reference}; GET it if `representative` is asked for."
     )
     async def create_representative(
-        self, info: Info, reference: Reference, input: RepresentativeInput
+        self, info: Info, reference: Reference, input: Input
     ) -> RepresentativePayload | None:
         client = info.context.loaders(CollectionsLoaders).client
         return await _write(info, reference, input, client.post_representative, creates=True)
@@ -125,7 +128,7 @@ class Mutation:
         "Calls PUT /representatives/{reference}; GET it if `representative` is asked for."
     )
     async def replace_representative(
-        self, info: Info, reference: Reference, input: RepresentativeInput
+        self, info: Info, reference: Reference, input: Input
     ) -> RepresentativePayload | None:
         client = info.context.loaders(CollectionsLoaders).client
         return await _write(info, reference, input, client.put_representative)
@@ -135,7 +138,7 @@ class Mutation:
         "Calls PATCH /representatives/{reference}, which answers with the representative."
     )
     async def update_representative(
-        self, info: Info, reference: Reference, input: RepresentativeInput
+        self, info: Info, reference: Reference, input: Input
     ) -> RepresentativePayload | None:
         client = info.context.loaders(CollectionsLoaders).client
         return await _write(info, reference, input, client.patch_representative)

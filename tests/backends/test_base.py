@@ -1,0 +1,38 @@
+"""Paths and bodies."""
+
+from urllib.parse import unquote
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from peoplegraph.backends.base import encode, path
+from peoplegraph.errors import BadInput
+
+
+@given(st.lists(st.text(min_size=1), min_size=1, max_size=4))
+def test_every_segment_arrives_as_it_was(segments: list[str]) -> None:
+    """Whatever a key has in it, it is one segment, and decodes to itself."""
+    encoded = path(*segments)
+    assert encoded.isascii()
+    assert [unquote(segment) for segment in encoded.split("/")[1:]] == segments
+    assert not {".", ".."} & set(encoded.split("/"))
+
+
+@pytest.mark.parametrize("key", ["", "\ud800"])
+def test_what_cannot_be_a_segment_is_refused(key: str) -> None:
+    """The empty text and a lone surrogate are BAD_INPUT."""
+    with pytest.raises(BadInput):
+        path("a", key)
+
+
+@pytest.mark.parametrize("value", ["\ud800", float("nan"), float("inf"), {"a": "\udfff"}])
+def test_what_json_cannot_carry_is_refused(value: object) -> None:
+    """A lone surrogate and a number that is none are BAD_INPUT, and not sent as something else."""
+    with pytest.raises(BadInput):
+        encode({"value": value})
+
+
+def test_big_numbers_are_carried() -> None:
+    """A custom field's number is sent with all its digits."""
+    assert encode({"n": 2**70}) == b'{"n":1180591620717411303424}'

@@ -1,0 +1,189 @@
+"""The command line, as its users meet it: in processes of its own."""
+
+import asyncio
+import os
+import re
+import signal
+import sys
+from asyncio.subprocess import PIPE, Process
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from peoplegraph.cli import DEMO_QUERY
+from peoplegraph.sandbox import collections
+from peoplegraph.sandbox.seed import human
+
+COMMAND = str(Path(sys.executable).with_name("peoplegraph"))
+ROOT = Path(__file__).parents[1]
+
+
+@asynccontextmanager
+async def command(*arguments: str, **environment: str) -> AsyncIterator[Process]:
+    """Run the command until the block ends."""
+    process = await asyncio.create_subprocess_exec(
+        COMMAND, *arguments, stdout=PIPE, stderr=PIPE, env={**os.environ, **environment}
+    )
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.communicate()
+
+
+async def printed(process: Process, pattern: str) -> re.Match[str]:
+    """Read the process's output up to a line that matches."""
+    assert process.stdout is not None
+    async with asyncio.timeout(30):
+        while line := (await process.stdout.readline()).decode():
+            if match := re.search(pattern, line):
+                return match
+    raise AssertionError(f"no line matches {pattern}")
+
+
+async def run(*arguments: str, **environment: str) -> tuple[int | None, str, str]:
+    """Run the command to its end; return its exit code and what it wrote."""
+    async with command(*arguments, **environment) as process:
+        out, err = await asyncio.wait_for(process.communicate(), 30)
+        return process.returncode, out.decode(), err.decode()
+
+
+async def ask(url: str, query: str) -> httpx.Response:
+    """Ask a gateway over real HTTP."""
+    async with httpx.AsyncClient() as client:
+        return await client.post(url, json={"query": query})
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_demo_answers_and_ends_cleanly(number: signal.Signals) -> None:
+    """`demo` prints where it is, answers the query that it prints, and ends within two seconds of a signal."""
+    async with command("demo", "--port", "0") as process:
+        url = (await printed(process, r"GraphiQL: (http://127\.0\.0\.1:\d+/graphql)"))[1]
+        body = (await ask(url, DEMO_QUERY)).json()
+        assert "errors" not in body
+        assert body["data"]["representative"]["assignee"]["displayName"] == " ".join(human(21)[:2])
+        async with httpx.AsyncClient() as client:
+            page = await client.get(url, headers={"accept": "text/html"})
+        assert "graphiql" in page.text.lower()
+        process.send_signal(number)
+        async with asyncio.timeout(2):
+            assert await process.wait() == 0
+        assert process.stderr is not None
+        assert b"Traceback" not in await process.stderr.read()
+
+
+async def test_demo_ends_in_time_with_a_request_under_way() -> None:
+    """A connection that is open, and one that is half-way through a request, do not hold the end up."""
+    async with command("demo", "--port", "0") as process:
+        port = int((await printed(process, r"GraphiQL: http://127\.0\.0\.1:(\d+)/"))[1])
+        _, idle = await asyncio.open_connection("127.0.0.1", port)
+        _, half = await asyncio.open_connection("127.0.0.1", port)
+        half.write(
+            b"POST /graphql HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{"
+        )
+        await half.drain()
+        await asyncio.sleep(0.2)
+        process.send_signal(signal.SIGINT)
+        async with asyncio.timeout(2):
+            assert await process.wait() == 0
+        idle.close()
+        half.close()
+
+
+async def test_a_port_that_is_taken() -> None:
+    """A port that somebody else has is one line, and no traceback."""
+    server = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0)
+    port = str(server.sockets[0].getsockname()[1])
+    async with server:
+        for arguments in (("demo", "--port", port), ("sandbox", "--port", port)):
+            code, _, err = await run(*arguments)
+            assert code == 2
+            assert err.splitlines()[-1] == f"peoplegraph: cannot listen on 127.0.0.1:{port}: Address already in use"
+            assert "Traceback" not in err
+
+
+async def test_serve_over_a_sandbox(tmp_path: Path) -> None:
+    """The settings that `sandbox` prints are those with which `serve` answers; `--data` keeps what was written."""
+    file = str(tmp_path / "people.sqlite")
+    async with command("sandbox", "--port", "0", "--data", file) as process:
+        environment = {}
+        for _ in range(7):
+            match = await printed(process, r"^(PEOPLEGRAPH_\w+)=(.+)$")
+            environment[match[1]] = match[2]
+        async with httpx.AsyncClient() as client:
+            url = f"{environment['PEOPLEGRAPH_COLLECTIONS_URL']}/representatives/NEW"
+            await client.post(url, json={"name": "Kept"}, headers={"X-API-Key": collections.KEY})
+        port = await free_port()
+        async with command("serve", "--port", str(port), **environment) as gateway:
+            body = (
+                await asked_when_up(
+                    port, '{ representative(reference: "NEW") { name } rep(by: { repId: 1001 }) { repId } }'
+                )
+            ).json()
+            assert body == {"data": {"representative": {"name": "Kept"}, "rep": {"repId": 1001}}}
+            gateway.send_signal(signal.SIGTERM)
+            async with asyncio.timeout(5):
+                await gateway.wait()
+        process.send_signal(signal.SIGINT)
+        assert await process.wait() == 0
+    async with command("sandbox", "--port", "0", "--data", file) as process:
+        base = (await printed(process, r"COLLECTIONS_URL=(.+)$"))[1]
+        async with httpx.AsyncClient() as client:
+            kept = await client.get(f"{base}/representatives/NEW", headers={"X-API-Key": collections.KEY})
+        assert kept.json()["name"] == "Kept"
+
+
+async def free_port() -> int:
+    """Return a port that nobody listens on."""
+    server = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0)
+    port: int = server.sockets[0].getsockname()[1]
+    server.close()
+    await server.wait_closed()
+    return port
+
+
+async def asked_when_up(port: int, query: str) -> httpx.Response:
+    """Ask a gateway as soon as it listens."""
+    async with asyncio.timeout(30):
+        while True:
+            try:
+                return await ask(f"http://127.0.0.1:{port}/graphql", query)
+            except httpx.ConnectError:
+                await asyncio.sleep(0.05)
+
+
+async def test_serve_without_settings_says_what_is_missing(tmp_path: Path) -> None:
+    """A start without any system, or with a wrong setting, is one line and exit code 2."""
+    code, out, err = await run("serve")
+    assert (code, out) == (2, "")
+    assert err.startswith("peoplegraph: no system is configured: set at least one of PEOPLEGRAPH_COLLECTIONS_URL")
+    assert err.count("\n") == 1
+    code, _, err = await run("serve", PEOPLEGRAPH_RPM_URL=f"https://{tmp_path.name}.example")
+    assert code == 2
+    assert err == "peoplegraph: PEOPLEGRAPH_RPM_API_KEY: is needed to reach the system with the gateway's own key\n"
+
+
+async def test_schema_prints_what_is_committed() -> None:
+    """`schema` prints the schema, and `schema --check` accepts the committed file."""
+    code, out, _ = await run("schema")
+    assert code == 0
+    assert out == (ROOT / "schema.graphql").read_text(encoding="utf-8")
+    assert await run("schema", "--check", str(ROOT / "schema.graphql")) == (0, "", "")
+
+
+async def test_schema_check_shows_the_difference(tmp_path: Path) -> None:
+    """`schema --check` of another schema shows what differs and fails."""
+    other = tmp_path / "other.graphql"
+    other.write_text((ROOT / "schema.graphql").read_text(encoding="utf-8").replace("assigneeId", "assignedId", 1))
+    code, out, err = await run("schema", "--check", str(other))
+    assert code == 2
+    assert "-  assignedId" in out
+    assert "+  assigneeId" in out
+    assert err.startswith(f"peoplegraph: {other} is not the schema")
+    code, _, err = await run("schema", "--check", str(tmp_path / "nowhere.graphql"))
+    assert code == 2
+    assert "Traceback" not in err

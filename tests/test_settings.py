@@ -1,0 +1,137 @@
+"""Settings: where they come from, and what a wrong one says."""
+
+from pathlib import Path
+
+import pytest
+
+from peoplegraph.settings import Settings, SettingsError, unknown_variables, variables
+from peoplegraph.systems import System
+
+RPM = {"RPM_URL": "https://rpm.example/Api2.svc", "RPM_API_KEY": "secret-key"}
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def put(monkeypatch: pytest.MonkeyPatch, **variables: str) -> None:
+    """Set `PEOPLEGRAPH_…` variables."""
+    for name, value in variables.items():
+        monkeypatch.setenv(f"PEOPLEGRAPH_{name}", value)
+
+
+def test_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One system is enough; the others are left out, and everything else has a default."""
+    put(monkeypatch, **RPM)
+    settings = Settings.load()
+    assert list(settings.configured) == [System.RPM]
+    assert settings.rpm.url == "https://rpm.example/Api2.svc"
+    assert (settings.host, settings.port, settings.workers, settings.deadline_s) == ("127.0.0.1", 8000, 1, 10)
+    assert (settings.rpm.concurrency, settings.collections.concurrency) == (20, 100)
+    assert settings.current_assignee.value == "caller"
+
+
+def test_an_empty_variable_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A variable that is set to nothing is as good as unset."""
+    put(monkeypatch, **RPM, COLLECTIONS_URL="", PORT="")
+    settings = Settings.load()
+    assert list(settings.configured) == [System.RPM]
+    assert settings.port == 8000
+
+
+def test_no_secret_in_a_repr(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keys do not show where settings are shown."""
+    put(monkeypatch, **RPM)
+    assert "secret-key" not in repr(Settings.load())
+
+
+def test_environment_over_dotenv_over_toml(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The environment wins over `.env`, which wins over the TOML file; blocks are laid over one another."""
+    (tmp_path / "gateway.toml").write_text(
+        'port = 1\nworkers = 2\ndeadline_s = 3\n[rpm]\nurl = "https://toml.example"\napi_key = "k"\n'
+    )
+    (tmp_path / ".env").write_text("PEOPLEGRAPH_PORT=4\nPEOPLEGRAPH_WORKERS=5\nOTHER=6\n")
+    put(monkeypatch, CONFIG=str(tmp_path / "gateway.toml"), PORT="7", RPM_URL="https://env.example")
+    settings = Settings.load()
+    assert (settings.port, settings.workers, settings.deadline_s) == (7, 5, 3)
+    assert settings.rpm.url == "https://env.example"
+    assert settings.rpm.api_key is not None
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"RPM_URL": ""}, "no system is configured: set at least one of PEOPLEGRAPH_COLLECTIONS_URL,"),
+        ({"RPM_API_KEY": ""}, "PEOPLEGRAPH_RPM_API_KEY: is needed"),
+        ({"RPM_API_KEY": "secret\nkey"}, "PEOPLEGRAPH_RPM_API_KEY: must be printable ASCII"),
+        ({"RPM_API_KEY": " secret"}, "PEOPLEGRAPH_RPM_API_KEY: must be printable ASCII"),
+        ({"RPM_URL": "rpm.example"}, "PEOPLEGRAPH_RPM_URL: must be an http(s) URL"),
+        ({"RPM_URL": "ftp://rpm.example"}, "PEOPLEGRAPH_RPM_URL: must be an http(s) URL"),
+        ({"RPM_URL": "https://rpm.example:x"}, "PEOPLEGRAPH_RPM_URL: not a URL"),
+        ({"RPM_URL": "https://rpm.example/a b"}, "PEOPLEGRAPH_RPM_URL: must be percent-encoded"),
+        ({"RPM_URL": "https://rpm.example/é"}, "PEOPLEGRAPH_RPM_URL: must be percent-encoded"),
+        ({"RPM_URL": "https://me:secret@rpm.example"}, "PEOPLEGRAPH_RPM_URL: must have no query, fragment or user"),
+        ({"RPM_URL": "https://rpm.example?a=b"}, "PEOPLEGRAPH_RPM_URL: must have no query"),
+        ({"RPM_URL": "http://rpm.example"}, "PEOPLEGRAPH_RPM_URL: plain http is for loopback"),
+        ({"RPM_CREDENTIAL": "mine"}, "PEOPLEGRAPH_RPM_CREDENTIAL: Input should be 'gateway', 'caller' or"),
+        ({"RPM_CONCURRENCY": "0"}, "PEOPLEGRAPH_RPM_CONCURRENCY: Input should be greater than"),
+        ({"RPM_KEY": "secret"}, "PEOPLEGRAPH_RPM_KEY: there is no such setting"),
+        ({"PORT": "tcp://10.0.0.1:80"}, "PEOPLEGRAPH_PORT: Input should be a valid integer"),
+        ({"PORT": "70000"}, "PEOPLEGRAPH_PORT: Input should be less than"),
+        ({"DEADLINE_S": "0"}, "PEOPLEGRAPH_DEADLINE_S: Input should be greater than 0"),
+        ({"DEADLINE_S": "nan"}, "PEOPLEGRAPH_DEADLINE_S: Input should be"),
+        ({"CURRENT_ASSIGNEE": "me"}, "PEOPLEGRAPH_CURRENT_ASSIGNEE: Input should be 'caller' or 'key-owner'"),
+        (
+            {"DISPUTES_URL": "https://d.example/v1", "DISPUTES_API_KEY": "k"},
+            "PEOPLEGRAPH_DISPUTES_TENANT_ID: is needed",
+        ),
+        ({"DISPUTES_URL": "https://d.example/tenants/x"}, "PEOPLEGRAPH_DISPUTES_URL: must end before /tenants"),
+        ({"CONFIG": "nowhere.toml"}, "PEOPLEGRAPH_CONFIG: there is no file nowhere.toml"),
+    ],
+)
+def test_a_wrong_setting_is_one_line_that_names_it(
+    monkeypatch: pytest.MonkeyPatch, given: dict[str, str], message: str
+) -> None:
+    """What is missing or malformed is said in a line with the variable's name, and never with a secret."""
+    put(monkeypatch, **RPM | given)
+    with pytest.raises(SettingsError) as error:
+        Settings.load()
+    assert str(error.value).startswith(message)
+    assert "\n" not in str(error.value)
+    assert "secret" not in str(error.value)
+
+
+def test_a_broken_toml_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A TOML file that cannot be parsed is named by its variable."""
+    (tmp_path / "gateway.toml").write_text("port = = 1")
+    put(monkeypatch, **RPM, CONFIG=str(tmp_path / "gateway.toml"))
+    with pytest.raises(SettingsError, match=r"^PEOPLEGRAPH_CONFIG: "):
+        Settings.load()
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:1/x", "http://localhost/x", "http://[::1]:1/x", "https://h/x/"])
+def test_urls_that_are_fine(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    """Plain http is fine on loopback, https everywhere, and a trailing slash does not matter."""
+    put(monkeypatch, **RPM | {"RPM_URL": url})
+    assert Settings.load().rpm.url == url.rstrip("/")
+
+
+def test_a_callers_credential_needs_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With `caller` the gateway needs no key of its own."""
+    put(monkeypatch, RPM_URL="https://rpm.example", RPM_CREDENTIAL="caller")
+    assert Settings.load().rpm.api_key is None
+
+
+def test_misspelled_variables_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A variable with the prefix that is no setting is told, with the one that was probably meant."""
+    put(monkeypatch, **RPM, COLECTIONS_URL="x", WHATEVER_IT_IS="y")
+    assert list(unknown_variables()) == [
+        ("PEOPLEGRAPH_COLECTIONS_URL", "PEOPLEGRAPH_COLLECTIONS_URL"),
+        ("PEOPLEGRAPH_WHATEVER_IT_IS", None),
+    ]
+
+
+def test_every_setting_has_its_help() -> None:
+    """No setting is without a sentence that says what it does."""
+    assert [name for name, field in variables() if not field.description] == []

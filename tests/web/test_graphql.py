@@ -1,0 +1,159 @@
+"""The endpoint: GraphiQL for browsers, and clear errors for everything that is no operation."""
+
+import asyncio
+import json
+import logging
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.routing import Route
+
+from peoplegraph.backends import BACKENDS
+from peoplegraph.context import Context
+from peoplegraph.sandbox import Urls
+from peoplegraph.schema import build_schema
+from peoplegraph.upstream.call import Answer, Call
+from peoplegraph.web.graphql import Endpoint
+from tests.gateway import Gateway, settings_for
+
+JSON = {"content-type": "application/json"}
+
+
+async def test_a_browser_gets_graphiql(gateway: Gateway) -> None:
+    """Who accepts HTML gets the page."""
+    page = await gateway.get(headers={"accept": "text/html,application/xhtml+xml,*/*;q=0.8"})
+    assert page.status_code == 200
+    assert page.headers["content-type"].startswith("text/html")
+    assert "graphiql" in page.text.lower()
+
+
+@pytest.mark.parametrize("accept", ["application/json", "*/*", ""])
+async def test_everyone_else_gets_json(gateway: Gateway, accept: str) -> None:
+    """Without a query a client is told so in JSON; with one, it is answered over GET."""
+    reply = await gateway.get(headers={"accept": accept})
+    assert reply.status_code == 400
+    assert reply.json()["errors"][0]["extensions"]["code"] == "BAD_REQUEST"
+    reply = await gateway.get(headers={"accept": accept}, params={"query": "{ __typename }"})
+    assert reply.json() == {"data": {"__typename": "Query"}}
+
+
+async def test_no_mutation_over_get(gateway: Gateway) -> None:
+    """A GET changes nothing."""
+    reply = await gateway.get(
+        params={"query": 'mutation { deleteAssignee(by: { assigneeId: "asg-0001" }) { deleted } }'}
+    )
+    assert reply.status_code == 400
+    assert gateway.calls == []
+
+
+BAD_BODIES: list[Any] = [
+    b"",
+    b"{",
+    b'"x"',
+    b"null",
+    b"1",
+    b"[]",
+    b"[1]",
+    b"{}",
+    b'{"query": 5}',
+    b'{"query": "{ __typename }", "variables": 5}',
+    b'{"query": "{ __typename }", "variables": "x"}',
+    b'{"query": "{ __typename }", "operationName": 5}',
+    b'{"query": "{ __typename }", "extensions": 5}',
+    b'{"query": "{ __typename }", "variables": {"a": NaN}}',
+    b'{"query": "\xff"}',
+    b"[" * 100_000,
+]
+
+
+@pytest.mark.parametrize("body", BAD_BODIES, ids=lambda body: repr(body[:40]))
+async def test_bodies_that_are_no_operation(gateway: Gateway, body: bytes) -> None:
+    """Whatever is posted, the answer is a well-formed GraphQL error with a request id, and no 5xx."""
+    reply = await gateway.post(content=body, headers=JSON)
+    assert reply.status_code == 400
+    (error,) = reply.json()["errors"]
+    assert error["extensions"] == {"code": "BAD_REQUEST", "requestId": reply.headers["x-request-id"]}
+    assert error["message"]
+
+
+@pytest.mark.parametrize("content_type", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data"])
+async def test_simple_content_types_are_refused(gateway: Gateway, content_type: str) -> None:
+    """What a foreign page can send without a preflight is not an operation."""
+    reply = await gateway.post(content=b'{"query": "{ __typename }"}', headers={"content-type": content_type})
+    assert reply.status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("query", "code"),
+    [
+        ("{", "GRAPHQL_PARSE_FAILED"),
+        ("{ nope }", "GRAPHQL_VALIDATION_FAILED"),
+        ("query ($x: Int!) { reps(repIds: [$x]) { name } }", "GRAPHQL_VALIDATION_FAILED"),
+        ("{ assignee(by: {}) { email } }", "GRAPHQL_VALIDATION_FAILED"),
+        ('{ assignee(by: { assigneeId: "a", email: "b" }) { email } }', "GRAPHQL_VALIDATION_FAILED"),
+        ("{ reps(repIds: [99999999999]) { name } }", "GRAPHQL_VALIDATION_FAILED"),
+    ],
+)
+async def test_operations_that_are_not_valid(gateway: Gateway, query: str, code: str) -> None:
+    """GraphQL's own errors have the codes that clients know, and make no call."""
+    reply = await gateway.ask(query)
+    assert {error["extensions"]["code"] for error in reply.errors} == {code}
+    assert gateway.calls == []
+
+
+async def test_a_lookup_by_two_keys_in_variables(gateway: Gateway) -> None:
+    """@oneOf holds for variables as well."""
+    for by in ({}, {"assigneeId": "a", "email": "b"}, {"assigneeId": None}):
+        reply = await gateway.ask("query ($by: AssigneeLookup!) { assignee(by: $by) { email } }", by=by)
+        assert reply.errors
+        assert not {"INTERNAL"} & {error["extensions"]["code"] for error in reply.errors}
+        assert gateway.calls == []
+
+
+async def test_graphiqls_introspection(gateway: Gateway) -> None:
+    """The query with which tools read the schema is answered."""
+    from graphql import build_client_schema, get_introspection_query, print_schema  # noqa: PLC0415
+
+    data = await gateway.data(get_introspection_query(descriptions=True, input_value_deprecation=True))
+    assert "type Representative" in print_schema(build_client_schema(data))
+
+
+@pytest.fixture
+async def buggy(urls: Urls) -> AsyncIterator[httpx.AsyncClient]:
+    """Run an endpoint whose way to the upstreams has a bug."""
+
+    async def send(_: Call) -> Answer:
+        raise RuntimeError("secret detail of http://10.0.0.1/internal")
+
+    def make_context(request: Request, request_id: str) -> Context:
+        return Context(
+            settings=settings_for(urls),
+            send=send,
+            backends=BACKENDS,
+            caller_headers=request.headers,
+            deadline=asyncio.get_running_loop().time() + 5,
+            request_id=request_id,
+        )
+
+    app = Starlette(routes=[Route("/graphql", Endpoint(build_schema(), make_context))])
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://gateway") as client:
+        yield client
+
+
+async def test_a_bug_is_masked_and_logged(buggy: httpx.AsyncClient, caplog: pytest.LogCaptureFixture) -> None:
+    """Anything unexpected is INTERNAL with the request's id; the cause is in the log, and only there."""
+    query = '{ __typename rep(by: { repId: 1 }) { name } representative(reference: "A") { name } }'
+    with caplog.at_level(logging.ERROR):
+        reply = await buggy.post("/graphql", json={"query": query})
+    body = reply.json()
+    request_id = reply.headers["x-request-id"]
+    assert body["data"] == {"__typename": "Query", "rep": None, "representative": None}
+    assert [e["extensions"] for e in body["errors"]] == [{"code": "INTERNAL", "requestId": request_id}] * 2
+    assert request_id in body["errors"][0]["message"]
+    assert "secret" not in json.dumps(body)
+    assert "secret detail" in caplog.text
+    assert request_id in caplog.text
