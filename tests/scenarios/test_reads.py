@@ -110,6 +110,15 @@ async def test_a_list_that_is_asked_for_anyway_answers_the_lookups(gateway: Gate
     assert gateway.calls == [LIST]
 
 
+async def test_a_list_that_will_be_needed_answers_the_lookup_before_it(gateway: Gateway) -> None:
+    """Where the document selects assignees of departments further down, a single look-up takes the list at once."""
+    query = """query ($r: String!) { representative(reference: $r) { assignee { ...Deep } } }
+      fragment Deep on Assignee { department { ... on Department { defaultAssignee { isDefault } } } }"""
+    data = await gateway.data(query, r="REP-021")
+    assert data["representative"]["assignee"]["department"]["defaultAssignee"] == {"isDefault": True}
+    assert gateway.calls == [get("REP-021"), LIST, DEPARTMENTS]
+
+
 async def test_everything_about_departments_is_two_lists(gateway: Gateway) -> None:
     """All departments, their assignees and defaults, one department and all assignees: two calls."""
     data = await gateway.data(

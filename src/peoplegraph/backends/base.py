@@ -36,7 +36,7 @@ class Backend:
     """Root fields for writing."""
     nodes: Mapping[type, Callable[[Info, str], Awaitable[Node | None]]] = field(default_factory=dict)
     """The types that have global ids, each with how one is had by the key in its id."""
-    by_email: Callable[[Context, str], Awaitable[Person | None]] | None = None
+    by_email: Callable[[Info, str], Awaitable[Person | None]] | None = None
     """How a person is had by email address, where the system can be searched so."""
 
 

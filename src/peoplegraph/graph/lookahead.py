@@ -13,6 +13,19 @@ def is_sole_root_field(info: Info) -> bool:
     return len(selections) == 1 and isinstance(selections[0], FieldNode)
 
 
+def selects_anywhere(info: Info, fields: Collection[str]) -> bool:
+    """Whether the operation, or a fragment beside it, selects any of `fields` on whatever type."""
+    raw = info._raw_info  # noqa: SLF001  # the only way to the fragments
+    waiting = [info.operation.selection_set, *(f.selection_set for f in raw.fragments.values())]
+    while waiting:
+        for selection in waiting.pop().selections:
+            if isinstance(selection, FieldNode) and selection.name.value in fields:
+                return True
+            if isinstance(selection, FieldNode | InlineFragmentNode) and selection.selection_set:
+                waiting.append(selection.selection_set)
+    return False
+
+
 def selects_only(info: Info, type_names: Collection[str], fields: Collection[str]) -> bool:
     """Whether what is selected below this field on any of `type_names` is all among `fields`.
 

@@ -5,7 +5,7 @@ import enum
 
 import strawberry
 
-from peoplegraph.context import Context, Info
+from peoplegraph.context import Info
 from peoplegraph.systems import System
 
 
@@ -71,17 +71,17 @@ class Person:
         "Empty where there is no email address or nobody has it."
     )
     async def counterparts(self, info: Info) -> list["Person"] | None:
-        return await counterparts(info.context, self.system(), self.email())
+        return await counterparts(info, self.system(), self.email())
 
 
-async def find_by_email(context: Context, system: System, email: str | None) -> Person | None:
+async def find_by_email(info: Info, system: System, email: str | None) -> Person | None:
     """Look `email` up in a system that can be searched by it; without an address nobody is found."""
-    search = context.backend(system).by_email
-    return await search(context, email) if search and email else None
+    search = info.context.backend(system).by_email
+    return await search(info, email) if search and email else None
 
 
-async def counterparts(context: Context, system: System, email: str | None) -> list[Person]:
+async def counterparts(info: Info, system: System, email: str | None) -> list[Person]:
     """Look `email` up in every other system that can be searched by it."""
-    others = [other for other in context.configured if other is not system]
-    found = await asyncio.gather(*(find_by_email(context, other, email) for other in others))
+    others = [other for other in info.context.configured if other is not system]
+    found = await asyncio.gather(*(find_by_email(info, other, email) for other in others))
     return [person for person in found if person is not None]

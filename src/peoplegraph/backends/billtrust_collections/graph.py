@@ -144,7 +144,7 @@ class Representative(Node, Person):
     async def assignee(
         self, info: Info
     ) -> Annotated["Assignee", strawberry.lazy("peoplegraph.backends.billtrust_disputes.graph")] | None:
-        found = await find_by_email(info.context, System.DISPUTES, self.record.email)
+        found = await find_by_email(info, System.DISPUTES, self.record.email)
         return cast("Assignee | None", found)  # Disputes finds assignees
 
     async def _linked(

@@ -14,13 +14,16 @@ from peoplegraph.backends.billtrust_disputes.loaders import (
     by_email,
     by_id,
 )
-from peoplegraph.context import Context, Info
-from peoplegraph.graph.lookahead import is_sole_root_field
+from peoplegraph.context import Info
+from peoplegraph.graph.lookahead import is_sole_root_field, selects_anywhere
 from peoplegraph.graph.node import Node
 from peoplegraph.graph.paging import After, Connection, First, connection, window
 from peoplegraph.graph.person import Person, PhoneKind, PhoneNumber, phone_numbers
 from peoplegraph.graph.scalars import DateTime
 from peoplegraph.systems import System
+
+ROSTER_FIELDS = frozenset({"assignees", "defaultAssignee"})
+"""The fields that need the list call."""
 
 
 @strawberry.type(description="A postal address.")
@@ -221,10 +224,12 @@ def shape(record: wire.Assignee) -> Assignee:
     return Assignee(record=record, person=record.person or wire.NOBODY)
 
 
-async def load_assignee(info: Info | Context, lookup: Lookup) -> Assignee | None:
+async def load_assignee(info: Info, lookup: Lookup) -> Assignee | None:
     """Return an assignee, or None if Disputes knows none so."""
-    context = info if isinstance(info, Context) else info.context
-    record = await context.loaders(DisputesLoaders).assignee.load(lookup)
+    loaders = info.context.loaders(DisputesLoaders)
+    if not loaders.roster_ahead:
+        loaders.roster_ahead = selects_anywhere(info, ROSTER_FIELDS)
+    record = await loaders.assignee.load(lookup)
     return shape(record) if record else None
 
 
@@ -239,9 +244,9 @@ async def assignee_node(info: Info, key: str) -> Assignee | None:
     return await load_assignee(info, by_id(key))
 
 
-async def assignee_by_email(context: Context, email: str) -> Assignee | None:
+async def assignee_by_email(info: Info, email: str) -> Assignee | None:
     """Return the assignee with an email address."""
-    return await load_assignee(context, by_email(email))
+    return await load_assignee(info, by_email(email))
 
 
 def _date_time(text: str | None) -> DateTime | None:

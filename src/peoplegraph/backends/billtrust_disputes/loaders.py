@@ -47,8 +47,8 @@ class DisputesLoaders:
     assignee of the tenant (some hundreds, 0.7 kB each); a single call answers one, and several of them run
     side by side, in the time of one. So the list saves calls, not time, and is worth its bytes from
     `LIST_FROM` look-ups at once on. Below that, look-ups are single calls, unless this request has asked for
-    the whole list anyway: then it answers all of them. In a list, the first assignee with an address is the
-    one that has it; a single call leaves the choice to Disputes.
+    the whole list, or is going to (`roster_ahead`): then the list answers all of them. In a list, the first
+    assignee with an address is the one that has it; a single call leaves the choice to Disputes.
 
     `roster` is the list call: of one department if that is all that is asked for, else of the whole tenant,
     once, for however many departments.
@@ -58,6 +58,7 @@ class DisputesLoaders:
         self._context = context
         self._tenant = context.settings.disputes.tenant_id
         self.client = DisputesClient(context.session(System.DISPUTES), self._tenant)
+        self.roster_ahead = False
         self.assignee: Loader[Lookup, Assignee | None] = Loader(self._look_up)
         self.roster: Loader[str, Roster] = Loader(self._list)
         self.departments: Loader[str, list[Department]] = Loader(self._list_departments)
@@ -82,7 +83,7 @@ class DisputesLoaders:
         return roster.all() if department_id is None else roster.of_department(department_id)
 
     async def _look_up(self, keys: list[Lookup]) -> Sequence[Assignee | None | Exception]:
-        if len(keys) < LIST_FROM and not self.roster.holds(WHOLE_TENANT):
+        if len(keys) < LIST_FROM and not self.roster_ahead and not self.roster.holds(WHOLE_TENANT):
             return await each(keys, self._get)
         roster = await self.roster.load(WHOLE_TENANT)
         found = [roster.by_id.get(key.key) if key.by == "id" else roster.by_email.get(key.key) for key in keys]
