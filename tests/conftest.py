@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from peoplegraph.sandbox import Sandbox, Urls
+from peoplegraph.sandbox import Blocks, Sandbox
 from peoplegraph.sandbox.store import Store
 from tests.gateway import Gateway, running_gateway, settings_for
 
@@ -22,25 +22,25 @@ def _no_settings_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="session")
-async def served() -> AsyncIterator[tuple[Sandbox, Urls, Store]]:
+async def served() -> AsyncIterator[tuple[Sandbox, Blocks, Store]]:
     """Run the emulated systems, and keep a copy of what they began with."""
     sandbox = Sandbox()
     seeded = Store()
     seeded.copy_from(sandbox.store)
-    async with sandbox.running() as urls:
-        yield sandbox, urls, seeded
+    async with sandbox.running() as blocks:
+        yield sandbox, blocks, seeded
     sandbox.close()
     seeded.close()
 
 
 @pytest.fixture
-def urls(served: tuple[Sandbox, Urls, Store]) -> Urls:
+def blocks(served: tuple[Sandbox, Blocks, Store]) -> Blocks:
     """Return where the emulated systems are."""
     return served[1]
 
 
 @pytest.fixture
-def sandbox(served: tuple[Sandbox, Urls, Store]) -> Sandbox:
+def sandbox(served: tuple[Sandbox, Blocks, Store]) -> Sandbox:
     """Return the emulated systems as they began: seeded, nothing recorded."""
     sandbox, _, seeded = served
     sandbox.store.copy_from(seeded)
@@ -50,18 +50,18 @@ def sandbox(served: tuple[Sandbox, Urls, Store]) -> Sandbox:
 
 
 @pytest.fixture
-async def gateway(sandbox: Sandbox, urls: Urls) -> AsyncIterator[Gateway]:
+async def gateway(sandbox: Sandbox, blocks: Blocks) -> AsyncIterator[Gateway]:
     """Run a gateway over the three emulated systems."""
-    async with running_gateway(settings_for(urls), sandbox) as gateway:
+    async with running_gateway(settings_for(blocks), sandbox) as gateway:
         yield gateway
 
 
 @pytest.fixture
-async def gateway_with(sandbox: Sandbox, urls: Urls) -> AsyncIterator[MakeGateway]:
+async def gateway_with(sandbox: Sandbox, blocks: Blocks) -> AsyncIterator[MakeGateway]:
     """Make gateways with other settings, given as overrides of each system's block."""
     async with AsyncExitStack() as stack:
 
         async def make(**overrides: Any) -> Gateway:
-            return await stack.enter_async_context(running_gateway(settings_for(urls, **overrides), sandbox))
+            return await stack.enter_async_context(running_gateway(settings_for(blocks, **overrides), sandbox))
 
         yield make

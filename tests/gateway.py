@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 
 from peoplegraph import create_app
-from peoplegraph.sandbox import Sandbox, Urls, collections, disputes, rpm
+from peoplegraph.sandbox import Blocks, Sandbox
 from peoplegraph.sandbox.http import RecordedCall
 from peoplegraph.settings import Settings
 
@@ -75,16 +75,10 @@ class Gateway:
         ]
 
 
-def settings_for(urls: Urls, **overrides: Any) -> Settings:
+def settings_for(blocks: Blocks, **overrides: Any) -> Settings:
     """Return settings that point at the emulated systems; an override of a system's block is laid over it."""
-    blocks: dict[str, dict[str, Any]] = {
-        "collections": {"url": urls.collections, "api_key": collections.KEY},
-        "disputes": {"url": urls.disputes, "api_key": disputes.KEY, "tenant_id": disputes.TENANT},
-        "rpm": {"url": urls.rpm, "api_key": rpm.KEY},
-    }
-    for name, block in blocks.items():
-        block.update(overrides.pop(name, {}))
-    return Settings.load(_env_file=None, **blocks, **overrides)
+    laid_over = {name: block | overrides.pop(name, {}) for name, block in blocks.items()}
+    return Settings.load(_env_file=None, **laid_over, **overrides)
 
 
 @asynccontextmanager

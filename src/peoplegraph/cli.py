@@ -14,10 +14,10 @@ import typer
 import uvicorn
 
 from peoplegraph.app import create_app
-from peoplegraph.sandbox import Sandbox, Urls, collections, disputes, rpm
+from peoplegraph.sandbox import Blocks, Sandbox
 from peoplegraph.sandbox.serving import serving
 from peoplegraph.schema import print_schema
-from peoplegraph.settings import CredentialMode, CurrentAssignee, Settings, SettingsError
+from peoplegraph.settings import PREFIX, CredentialMode, CurrentAssignee, Settings, SettingsError
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help=__doc__, pretty_exceptions_enable=False)
 
@@ -79,7 +79,8 @@ def serve(host: Host = None, port: Port = None) -> None:
 def sandbox(
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
     port: Annotated[
-        int, typer.Option(min=0, max=65533, help="The first of three ports; 0 takes free ones.")
+        int,
+        typer.Option(min=0, max=65533, help="The first system's port; 0 takes free ones."),
     ] = 8801,
     data: Data = None,
 ) -> None:
@@ -114,23 +115,9 @@ def schema(
 
 async def _demo(overrides: dict[str, Any], data: Path | None) -> None:
     stop = _stop_event()
-    async with _sandbox_running("127.0.0.1", 0, data) as urls:
-        settings = Settings.load(
-            **overrides,
-            current_assignee=CurrentAssignee.KEY_OWNER,
-            collections={
-                "url": urls.collections,
-                "api_key": collections.KEY,
-                "credential": CredentialMode.GATEWAY,
-            },
-            disputes={
-                "url": urls.disputes,
-                "api_key": disputes.KEY,
-                "tenant_id": disputes.TENANT,
-                "credential": CredentialMode.GATEWAY,
-            },
-            rpm={"url": urls.rpm, "api_key": rpm.KEY, "credential": CredentialMode.GATEWAY},
-        )
+    async with _sandbox_running("127.0.0.1", 0, data) as blocks:
+        systems = {name: {**block, "credential": CredentialMode.GATEWAY} for name, block in blocks.items()}
+        settings = Settings.load(**overrides, **systems, current_assignee=CurrentAssignee.KEY_OWNER)
         async with serving(create_app(settings), settings.host, settings.port, lifespan=True) as url:
             _print(f"GraphiQL: {url}/graphql\n\nA query to try:\n\n{DEMO_QUERY}\n\nCtrl-C ends it.")
             await stop.wait()
@@ -138,25 +125,19 @@ async def _demo(overrides: dict[str, Any], data: Path | None) -> None:
 
 async def _sandbox(host: str, port: int, data: Path | None) -> None:
     stop = _stop_event()
-    async with _sandbox_running(host, port, data) as urls:
-        _print(
-            f"PEOPLEGRAPH_COLLECTIONS_URL={urls.collections}\n"
-            f"PEOPLEGRAPH_COLLECTIONS_API_KEY={collections.KEY}\n"
-            f"PEOPLEGRAPH_DISPUTES_URL={urls.disputes}\n"
-            f"PEOPLEGRAPH_DISPUTES_TENANT_ID={disputes.TENANT}\n"
-            f"PEOPLEGRAPH_DISPUTES_API_KEY={disputes.KEY}\n"
-            f"PEOPLEGRAPH_RPM_URL={urls.rpm}\n"
-            f"PEOPLEGRAPH_RPM_API_KEY={rpm.KEY}"
-        )
+    async with _sandbox_running(host, port, data) as blocks:
+        for name, block in blocks.items():
+            for setting, value in block.items():
+                _print(f"{PREFIX}{name}_{setting}".upper() + f"={value}")
         await stop.wait()
 
 
 @asynccontextmanager
-async def _sandbox_running(host: str, port: int, data: Path | None) -> AsyncIterator[Urls]:
+async def _sandbox_running(host: str, port: int, data: Path | None) -> AsyncIterator[Blocks]:
     emulated = Sandbox(data)
     try:
-        async with emulated.running(host, port) as urls:
-            yield urls
+        async with emulated.running(host, port) as blocks:
+            yield blocks
     finally:
         emulated.close()
 

@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from peoplegraph.sandbox import Sandbox, Urls, collections, disputes, rpm
+from peoplegraph.sandbox import Blocks, Sandbox, collections, disputes, rpm
 from peoplegraph.sandbox.seed import human
 from peoplegraph.sandbox.store import Store
 
@@ -42,18 +42,18 @@ def test_the_seed_is_large_shared_and_the_same_every_time(sandbox: Sandbox) -> N
     assert list(again.assignees) == assignees
 
 
-async def test_collections_checks_keys(client: httpx.AsyncClient, urls: Urls) -> None:
+async def test_collections_checks_keys(client: httpx.AsyncClient, blocks: Blocks) -> None:
     """A bad key is 403."""
-    url = f"{urls.collections}/representatives/REP-001"
+    url = f"{blocks['collections']['url']}/representatives/REP-001"
     assert (await client.get(url)).status_code == 403
     assert (await client.get(url, headers={"X-API-Key": "x"})).status_code == 403
     assert (await client.get(url, headers={"X-API-Key": collections.KEY})).status_code == 200
 
 
-async def test_collections_statuses(client: httpx.AsyncClient, urls: Urls) -> None:
+async def test_collections_statuses(client: httpx.AsyncClient, blocks: Blocks) -> None:
     """POST, PUT, PATCH and the links answer with the statuses of the vendor's page."""
     client.headers["X-API-Key"] = collections.KEY
-    url = f"{urls.collections}/representatives"
+    url = f"{blocks['collections']['url']}/representatives"
     assert (await client.post(f"{url}/N", json={"name": "x"})).status_code == 201
     assert (await client.post(f"{url}/N", json={"name": "x"})).status_code == 409
     assert (await client.put(f"{url}/N", json={})).status_code == 200
@@ -72,19 +72,19 @@ async def test_collections_statuses(client: httpx.AsyncClient, urls: Urls) -> No
     assert (record["accounts"], record["documents"]) == (["ACCT-0001"], ["INV-0001"])
 
 
-async def test_collections_cuts_embedded_lists(client: httpx.AsyncClient, urls: Urls) -> None:
+async def test_collections_cuts_embedded_lists(client: httpx.AsyncClient, blocks: Blocks) -> None:
     """An embedded list has at most 100 entries, and its page tells the total."""
     client.headers["X-API-Key"] = collections.KEY
-    record = (await client.get(f"{urls.collections}/representatives/REP-002")).json()
-    page = (await client.get(f"{urls.collections}/representatives/REP-002/accounts?page=3")).json()
+    record = (await client.get(f"{blocks['collections']['url']}/representatives/REP-002")).json()
+    page = (await client.get(f"{blocks['collections']['url']}/representatives/REP-002/accounts?page=3")).json()
     assert (len(record["accounts"]), len(page["items"]), page["total"]) == (100, 50, 250)
 
 
 @pytest.fixture
-def tenant(client: httpx.AsyncClient, urls: Urls) -> str:
+def tenant(client: httpx.AsyncClient, blocks: Blocks) -> str:
     """Return the tenant's URL, with the key in the client."""
     client.headers["X-Billtrust-Api-Key"] = disputes.KEY
-    return f"{urls.disputes}/tenants/{disputes.TENANT}"
+    return f"{blocks['disputes']['url']}/tenants/{disputes.TENANT}"
 
 
 async def test_disputes_checks_keys_tenants_and_permissions(client: httpx.AsyncClient, tenant: str) -> None:
@@ -143,18 +143,20 @@ async def test_disputes_validates(client: httpx.AsyncClient, tenant: str, body: 
     assert (await client.post(f"{tenant}/assignees", json=body)).status_code == 422
 
 
-async def rpm_error(client: httpx.AsyncClient, urls: Urls, endpoint: str, body: object, key: str = rpm.KEY) -> Any:
+async def rpm_error(
+    client: httpx.AsyncClient, blocks: Blocks, endpoint: str, body: object, key: str = rpm.KEY
+) -> Any:
     """Return the error with which RPM answers, with HTTP 200."""
-    answer = await client.post(f"{urls.rpm}/{endpoint}", json=body, headers={"RpmApiKey": key})
+    answer = await client.post(f"{blocks['rpm']['url']}/{endpoint}", json=body, headers={"RpmApiKey": key})
     assert answer.status_code == 200
     return answer.json()["Result"].get("Error")
 
 
-async def test_rpm_says_no_with_200(client: httpx.AsyncClient, urls: Urls) -> None:
+async def test_rpm_says_no_with_200(client: httpx.AsyncClient, blocks: Blocks) -> None:
     """RPM's messages come with HTTP 200, in two shapes."""
     names = {"FirstName": "A", "LastName": "B"}
     phone = {"PhoneNumbers": [{"Type": 4, "Number": "1"}]}
-    assert await rpm_error(client, urls, "Rep", {"RepID": 1001}, key="x") == (
+    assert await rpm_error(client, blocks, "Rep", {"RepID": 1001}, key="x") == (
         "Key not found, please check that it is typed correctly"
     )
     for body, message in (
@@ -171,28 +173,28 @@ async def test_rpm_says_no_with_200(client: httpx.AsyncClient, urls: Urls) -> No
             "Invite requires a valid email address",
         ),
     ):
-        assert await rpm_error(client, urls, "RepEdit", body) == {"Message": message}
-    assert await rpm_error(client, urls, "Rep", {"RepID": 7001}) == "Rep not found"
-    answer = await client.get(f"{urls.rpm}/Rep")
+        assert await rpm_error(client, blocks, "RepEdit", body) == {"Message": message}
+    assert await rpm_error(client, blocks, "Rep", {"RepID": 7001}) == "Rep not found"
+    answer = await client.get(f"{blocks['rpm']['url']}/Rep")
     assert answer.status_code == 405
 
 
-async def test_rpm_resets_on_edit(client: httpx.AsyncClient, urls: Urls) -> None:
+async def test_rpm_resets_on_edit(client: httpx.AsyncClient, blocks: Blocks) -> None:
     """An edit that leaves `Enabled`, `CommissionsHidden` and `Relationship` out resets them, and no list."""
     client.headers["RpmApiKey"] = rpm.KEY
-    before = (await client.post(f"{urls.rpm}/Rep", json={"RepID": 1001})).json()["Result"]
+    before = (await client.post(f"{blocks['rpm']['url']}/Rep", json={"RepID": 1001})).json()["Result"]
     body = {"Rep": {"RepID": 1001, "Contact": {"FirstName": "A", "LastName": "B"}}}
-    after = (await client.post(f"{urls.rpm}/RepEdit", json=body)).json()["Result"]
+    after = (await client.post(f"{blocks['rpm']['url']}/RepEdit", json=body)).json()["Result"]
     assert (before["Enabled"], before["Relationship"]) == (True, "Sub-agent")
     assert (after["Enabled"], after["CommissionsHidden"], after["Relationship"]) == (False, False, "Employee")
     assert after["Fields"] == before["Fields"]
     assert "Company" not in after
 
 
-async def test_every_call_is_recorded(client: httpx.AsyncClient, sandbox: Sandbox, urls: Urls) -> None:
+async def test_every_call_is_recorded(client: httpx.AsyncClient, sandbox: Sandbox, blocks: Blocks) -> None:
     """The ledger has each call with its target as it came and the status that it got."""
-    await client.post(f"{urls.rpm}/Rep?a=%2F", json={"RepID": 1}, headers={"RpmApiKey": rpm.KEY})
-    await client.get(f"{urls.collections}/representatives/a%2Fb")
+    await client.post(f"{blocks['rpm']['url']}/Rep?a=%2F", json={"RepID": 1}, headers={"RpmApiKey": rpm.KEY})
+    await client.get(f"{blocks['collections']['url']}/representatives/a%2Fb")
     assert [(str(c), c.body, c.status) for c in sandbox.ledger.calls] == [
         ("POST /Rep?a=%2F", {"RepID": 1}, 200),
         ("GET /representatives/a%2Fb", None, 403),

@@ -14,7 +14,7 @@ from starlette.routing import Route
 
 from peoplegraph.backends import BACKENDS
 from peoplegraph.context import Context
-from peoplegraph.sandbox import Urls
+from peoplegraph.sandbox import Blocks
 from peoplegraph.schema import build_schema
 from peoplegraph.upstream.call import Answer, Call
 from peoplegraph.web.graphql import Endpoint
@@ -123,7 +123,7 @@ async def test_graphiqls_introspection(gateway: Gateway) -> None:
 
 
 @pytest.fixture
-async def buggy(urls: Urls) -> AsyncIterator[httpx.AsyncClient]:
+async def buggy(blocks: Blocks) -> AsyncIterator[httpx.AsyncClient]:
     """Run an endpoint whose way to the upstreams has a bug."""
 
     async def send(_: Call) -> Answer:
@@ -131,7 +131,7 @@ async def buggy(urls: Urls) -> AsyncIterator[httpx.AsyncClient]:
 
     def make_context(request: Request, request_id: str) -> Context:
         return Context(
-            settings=settings_for(urls),
+            settings=settings_for(blocks),
             send=send,
             backends=BACKENDS,
             caller_headers=request.headers,

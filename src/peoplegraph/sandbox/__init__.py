@@ -6,7 +6,6 @@ pages leave open is decided for the worse: an answer that is not promised does n
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from peoplegraph.sandbox.collections import Collections
@@ -17,14 +16,8 @@ from peoplegraph.sandbox.seed import seed
 from peoplegraph.sandbox.serving import serving
 from peoplegraph.sandbox.store import Store
 
-
-@dataclass(frozen=True, slots=True)
-class Urls:
-    """Where the emulated systems are, as the gateway's settings want it."""
-
-    collections: str
-    disputes: str
-    rpm: str
+Blocks = dict[str, dict[str, str]]
+"""What a gateway's settings say of each system: its block's name, and `url`, `api_key` and so on in it."""
 
 
 class Sandbox:
@@ -38,17 +31,20 @@ class Sandbox:
         self.collections = Collections(self.store, self.ledger)
         self.disputes = Disputes(self.store, self.ledger)
         self.rpm = Rpm(self.store, self.ledger)
+        self.systems = (self.collections, self.disputes, self.rpm)
 
     @asynccontextmanager
-    async def running(self, host: str = "127.0.0.1", port: int = 0) -> AsyncIterator[Urls]:
-        """Serve the systems on `port` and the two behind it, or on free ports if it is 0."""
-        apps = (self.collections, self.disputes, self.rpm)
+    async def running(self, host: str = "127.0.0.1", port: int = 0) -> AsyncIterator[Blocks]:
+        """Serve each system on a port of its own, from `port` on, or on free ones if it is 0.
+
+        Yields the settings with which a gateway finds them.
+        """
         async with AsyncExitStack() as stack:
-            bases = [
-                await stack.enter_async_context(serving(app, host, port and port + offset))
-                for offset, app in enumerate(apps)
-            ]
-            yield Urls(*(base + app.base for base, app in zip(bases, apps, strict=True)))
+            blocks: Blocks = {}
+            for offset, system in enumerate(self.systems):
+                url = await stack.enter_async_context(serving(system, host, port and port + offset))
+                blocks[system.name.lower()] = {"url": url + system.base, **system.settings}
+            yield blocks
 
     def close(self) -> None:
         """Close the store."""

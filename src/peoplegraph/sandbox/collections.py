@@ -6,7 +6,7 @@ links; embedded lists are cut at 100; the pages of `accounts` come in an envelop
 """
 
 import re
-from typing import Any
+from typing import Any, ClassVar
 
 from peoplegraph.sandbox.http import Reply, Request, System, empty
 
@@ -33,6 +33,7 @@ class Collections(System):
 
     name = "COLLECTIONS"
     base = "/api/v1/ingest"
+    settings: ClassVar = {"api_key": KEY}
 
     def answer(self, request: Request) -> Reply:
         """Answer one request."""

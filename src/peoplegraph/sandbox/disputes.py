@@ -9,7 +9,7 @@ import itertools
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, ClassVar
 
 from peoplegraph.sandbox.http import Reply, Request, System, empty
 from peoplegraph.sandbox.store import Record
@@ -57,6 +57,7 @@ class Disputes(System):
 
     name = "DISPUTES"
     base = "/dispute/v1"
+    settings: ClassVar = {"api_key": KEY, "tenant_id": TENANT}
 
     def answer(self, request: Request) -> Reply:
         """Answer one request."""

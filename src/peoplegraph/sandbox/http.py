@@ -5,7 +5,7 @@ from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import parse_qsl, unquote
 
 from starlette.types import Receive, Scope, Send
@@ -75,8 +75,12 @@ class Ledger:
 class System(ABC):
     """The base of the emulated systems: an ASGI application under `base`."""
 
-    name: str
-    base: str
+    name: ClassVar[str]
+    """The gateway's name of the system."""
+    base: ClassVar[str]
+    """The path that its base URL has."""
+    settings: ClassVar[Mapping[str, str]]
+    """What a gateway's settings need beside the URL."""
 
     def __init__(self, store: Store, ledger: Ledger) -> None:
         self.store = store

@@ -7,7 +7,7 @@ the two shapes, the other endpoints in the other.
 
 import itertools
 import re
-from typing import Any
+from typing import Any, ClassVar
 
 from peoplegraph.sandbox.http import Ledger, Reply, Request, System
 from peoplegraph.sandbox.store import Record, Store
@@ -29,6 +29,7 @@ class Rpm(System):
 
     name = "RPM"
     base = "/rpm/Api2.svc"
+    settings: ClassVar = {"api_key": KEY}
 
     def __init__(self, store: Store, ledger: Ledger) -> None:
         super().__init__(store, ledger)
