@@ -5,11 +5,16 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from typing import Any
 
+import hypothesis
 import pytest
 
 from peoplegraph.sandbox import Blocks, Sandbox
 from peoplegraph.sandbox.store import Store
 from tests.gateway import Gateway, running_gateway, settings_for
+
+hypothesis.settings.register_profile("default", deadline=None)
+hypothesis.settings.register_profile("ci", deadline=None, derandomize=True)
+hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "default")
 
 MakeGateway = Callable[..., Awaitable[Gateway]]
 

@@ -106,6 +106,15 @@ async def test_a_port_that_is_taken() -> None:
             assert "Traceback" not in err
 
 
+async def test_a_file_that_is_no_database(tmp_path: Path) -> None:
+    """`--data` with a file of something else is one line, and leaves the file alone."""
+    file = tmp_path / "letter.txt"
+    file.write_text("Dear all,\n" * 1000)
+    code, _, err = await run("sandbox", "--port", "0", "--data", str(file))
+    assert (code, err) == (2, "peoplegraph: file is not a database\n")
+    assert file.read_text().startswith("Dear all")
+
+
 async def test_serve_over_a_sandbox(tmp_path: Path) -> None:
     """The settings that `sandbox` prints are those with which `serve` answers; `--data` keeps what was written."""
     file = str(tmp_path / "people.sqlite")

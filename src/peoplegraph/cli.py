@@ -4,6 +4,7 @@ import asyncio
 import difflib
 import logging
 import signal
+import sqlite3
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -49,8 +50,8 @@ def main() -> None:
         app()
     except SettingsError as error:
         _fail(str(error))
-    except OSError as error:
-        _fail(error.strerror or str(error))
+    except (OSError, sqlite3.Error) as error:
+        _fail(str(error))
 
 
 @app.command()

@@ -40,10 +40,17 @@ def test_an_assignee_keeps_what_is_not_named(record: dict[str, Any], changes: di
     before, named = leaves(record), leaves(changes)
     for path, value in merged.items():
         assert value == named.get(path, before.get(path))
-    cleared = {path for path, value in named.items() if value is None}
-    for path in before:
-        assert path in merged or any(path[: len(c)] == c for c in cleared)
+    for path in before.keys() - merged.keys():
+        cleared = any(path[: len(n)] == n for n in named)
+        filled = any(n[: len(path)] == path for n in named)
+        assert cleared or filled
     assert named.keys() <= merged.keys()
+
+
+def test_an_address_of_no_lines_changes_nothing() -> None:
+    """`address: {}` names nothing: where there was no address there is none afterwards."""
+    changes: dict[str, Any] = {"person": {"address": {}}}
+    assert merge_assignee({"person": {"address": None}}, changes) == {"person": {"address": None}}
 
 
 KINDS = st.sampled_from([1, 2, 3, 6])

@@ -1,6 +1,7 @@
 """What a backend is, and what the clients of all backends share: making calls and reading answers."""
 
 import json
+import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, TypeVar
@@ -15,6 +16,8 @@ from peoplegraph.graph.node import Node
 from peoplegraph.graph.person import Person
 from peoplegraph.systems import System
 from peoplegraph.upstream.call import Answer, Call
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -117,6 +120,7 @@ def decode(system: System, decoder: msgspec.json.Decoder[T], body: bytes) -> T:
     try:
         return decoder.decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        log.warning("%s: %s", system.title, error)  # which place and which types, never a value
         raise BadResponse(system, f"{system.title} sent an answer that cannot be understood") from error
 
 

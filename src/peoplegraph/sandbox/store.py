@@ -54,6 +54,7 @@ class Store:
     """All tables, in one SQLite database; each write is durable when the call that made it is answered."""
 
     def __init__(self, file: Path | None = None) -> None:
+        """Open `file`, or begin in memory; raises `sqlite3.Error` for a file that is no database."""
         self._connection = sqlite3.connect(file or ":memory:", isolation_level=None)
         self._connection.execute(
             "CREATE TABLE IF NOT EXISTS records "

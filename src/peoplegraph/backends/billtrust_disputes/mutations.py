@@ -244,7 +244,8 @@ def merge(record: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
     changed = changes.get("person", {})
     merged = {**record, **changes, "person": {**person, **changed}}
     if changed.get("address") is not None:
-        merged["person"]["address"] = {**(person.get("address") or {}), **changed["address"]}
+        lines = {**(person.get("address") or {}), **changed["address"]}
+        merged["person"]["address"] = lines or person.get("address")
     if changes.get("departmentCode") is not None:
         merged.pop("departmentId", None)
     return merged

@@ -48,14 +48,10 @@ class AssignmentCodeInput:
     code: str = strawberry.field(description="The code.")
 
 
-@strawberry.input(
-    description="What a rep has. A field left out, `null` and an empty text are three different things, and "
-    "go to RPM as they are."
-)
-class RepInput:
-    """The `Rep` of RepEdit."""
+@strawberry.input
+class _RepFields:
+    """What the `Rep` of RepAdd and that of RepEdit have in common."""
 
-    username: Maybe[str | None] = strawberry.field(description="The name that the rep's user signs in with.")
     company: Maybe[str | None] = strawberry.field(description="The company; RPM takes it and never returns it.")
     enabled: Maybe[bool | None] = strawberry.field(
         description="Whether the rep's user can sign in; not null." + _BILL
@@ -67,8 +63,6 @@ class RepInput:
         description="What the rep is to the agency; not null."
     )
     salutation: Maybe[str | None] = strawberry.field(description="The form of address.")
-    first_name: Maybe[str | None] = strawberry.field(description="The first name; not null.")
-    last_name: Maybe[str | None] = strawberry.field(description="The last name; not null.")
     title: Maybe[str | None] = strawberry.field(description="The job title.")
     email: Maybe[str | None] = strawberry.field(description="The email address; needed to invite the user.")
     phone_numbers: Maybe[list[PhoneNumberInput] | None] = strawberry.field(
@@ -81,11 +75,20 @@ class RepInput:
     )
 
 
-@strawberry.input(
-    description="What a new rep has. A field left out, `null` and an empty text are three different things, "
-    "and go to RPM as they are."
-)
-class CreateRepInput:
+_THREE_THINGS = "A field left out, `null` and an empty text are three different things, and go to RPM as they are."
+
+
+@strawberry.input(description="What a rep has. " + _THREE_THINGS)
+class RepInput(_RepFields):
+    """The `Rep` of RepEdit."""
+
+    username: Maybe[str | None] = strawberry.field(description="The name that the rep's user signs in with.")
+    first_name: Maybe[str | None] = strawberry.field(description="The first name; not null.")
+    last_name: Maybe[str | None] = strawberry.field(description="The last name; not null.")
+
+
+@strawberry.input(description="What a new rep has. " + _THREE_THINGS)
+class CreateRepInput(_RepFields):
     """The `Rep` of RepAdd."""
 
     agency_id: int = strawberry.field(description="RPM's own id of the agency that the rep belongs to.")
@@ -94,26 +97,6 @@ class CreateRepInput:
     last_name: str = strawberry.field(description="The last name.")
     is_also_manager: Maybe[bool | None] = strawberry.field(
         description="Whether the rep is a manager as well; not null."
-    )
-    company: Maybe[str | None] = strawberry.field(description="The company; RPM takes it and never returns it.")
-    enabled: Maybe[bool | None] = strawberry.field(
-        description="Whether the rep's user can sign in; not null." + _BILL
-    )
-    commissions_hidden: Maybe[bool | None] = strawberry.field(
-        description="Whether commissions are hidden from the rep; not null."
-    )
-    relationship: Maybe[RepRelationship | None] = strawberry.field(
-        description="What the rep is to the agency; not null."
-    )
-    salutation: Maybe[str | None] = strawberry.field(description="The form of address.")
-    title: Maybe[str | None] = strawberry.field(description="The job title.")
-    email: Maybe[str | None] = strawberry.field(description="The email address; needed to invite the user.")
-    phone_numbers: Maybe[list[PhoneNumberInput] | None] = strawberry.field(
-        description="The phone numbers: at most four, one for each kind."
-    )
-    fields: Maybe[list[RepFieldInput] | None] = strawberry.field(description="The custom fields.")
-    assignment_codes: Maybe[list[AssignmentCodeInput] | None] = strawberry.field(
-        description="The assignment codes."
     )
 
 
@@ -162,9 +145,7 @@ class Mutation:
             body["AgencyID"] = input.agency_id
             if input.is_also_manager is not None:
                 body["IsAlsoManager"] = input.is_also_manager.value
-            return await loaders.client.rep_add(
-                body, invite_user=bool(invite_user), webhook_evaluate=bool(webhook_evaluate)
-            )
+            return await loaders.client.rep_add(body, **_flags(invite_user, webhook_evaluate))
 
         return await _write(info, None, write)
 
@@ -184,11 +165,8 @@ class Mutation:
         async def write(loaders: RpmLoaders) -> Answer:
             needed = [("firstName", input.first_name), ("lastName", input.last_name)]
             refuse(System.RPM, [Issue(("input", n), f"{n} is needed") for n, given in needed if given is None])
-            return await loaders.client.rep_edit(
-                {"RepID": rep_id, **_body(input)},
-                invite_user=bool(invite_user),
-                webhook_evaluate=bool(webhook_evaluate),
-            )
+            body = {"RepID": rep_id, **_body(input)}
+            return await loaders.client.rep_edit(body, **_flags(invite_user, webhook_evaluate))
 
         return await _write(info, rep_id, write)
 
@@ -210,9 +188,7 @@ class Mutation:
             read = await loaders.client.rep({"RepID": rep_id})
             wire.rep(read.body, rep_id)
             merged = merge(wire.request_document(read.body), changes)
-            return await loaders.client.rep_edit(
-                merged, invite_user=bool(invite_user), webhook_evaluate=bool(webhook_evaluate)
-            )
+            return await loaders.client.rep_edit(merged, **_flags(invite_user, webhook_evaluate))
 
         return await _write(info, rep_id, write)
 
@@ -225,6 +201,11 @@ async def _write(info: Info, rep_id: int | None, write: Callable[[RpmLoaders], A
         return RepPayload(errors=[user_error(refusal)])
     finally:
         loaders.forget(rep_id)
+
+
+def _flags(invite_user: bool | None, webhook_evaluate: bool | None) -> dict[str, bool]:  # noqa: FBT001
+    """Return the two switches that every write has; null is false."""
+    return {"invite_user": bool(invite_user), "webhook_evaluate": bool(webhook_evaluate)}
 
 
 def merge(record: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
