@@ -110,6 +110,14 @@ def test_a_broken_toml_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
         Settings.load()
 
 
+def test_an_unknown_name_in_the_toml_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """What is no setting is not passed over in silence."""
+    (tmp_path / "gateway.toml").write_text("prot = 1")
+    put(monkeypatch, **RPM, CONFIG=str(tmp_path / "gateway.toml"))
+    with pytest.raises(SettingsError, match=r"has prot, and there is no such setting$"):
+        Settings.load()
+
+
 @pytest.mark.parametrize("url", ["http://127.0.0.1:1/x", "http://localhost/x", "http://[::1]:1/x", "https://h/x/"])
 def test_urls_that_are_fine(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
     """Plain http is fine on loopback, https everywhere, and a trailing slash does not matter."""

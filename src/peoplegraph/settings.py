@@ -184,7 +184,10 @@ class Settings(BaseSettings):
         toml = os.environ.get(f"{PREFIX}CONFIG")
         if toml and not Path(toml).is_file():
             raise SettingsError(f"{PREFIX}CONFIG: there is no file {toml}")
-        return (init_settings, env_settings, dotenv_settings, TomlConfigSettingsSource(settings_cls, toml))
+        file = TomlConfigSettingsSource(settings_cls, toml)
+        for name in file.toml_data.keys() - settings_cls.model_fields.keys():
+            raise SettingsError(f"{PREFIX}CONFIG: {toml} has {name}, and there is no such setting")
+        return (init_settings, env_settings, dotenv_settings, file)
 
     @classmethod
     def load(cls, **overrides: Any) -> "Settings":

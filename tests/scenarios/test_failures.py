@@ -86,6 +86,19 @@ async def test_a_system_without_a_url_is_left_out(gateway_with: MakeGateway, sys
     assert reply.errors[0]["extensions"]["retryable"] is False
 
 
+async def test_the_start_says_what_is_left_out(
+    gateway_with: MakeGateway, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A system without a URL, and a variable that is no setting, are said at the start."""
+    monkeypatch.setenv("PEOPLEGRAPH_RPM_ULR", "")
+    with caplog.at_level("INFO"):
+        await gateway_with(rpm={"url": ""})
+    said = [record.getMessage() for record in caplog.records if record.name == "peoplegraph.app"]
+    assert "RPM has no URL and is left out: its fields answer null" in said
+    assert "PEOPLEGRAPH_RPM_ULR is no setting; is it PEOPLEGRAPH_RPM_URL?" in said
+    assert [line.split(":")[0] for line in said[:2]] == ["Billtrust Collections", "Billtrust Disputes"]
+
+
 async def test_counterparts_are_looked_up_in_configured_systems_only(gateway_with: MakeGateway) -> None:
     """Without Disputes nobody can be looked up: no counterparts, and no error."""
     gateway = await gateway_with(disputes={"url": ""})
