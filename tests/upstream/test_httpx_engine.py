@@ -89,20 +89,67 @@ async def test_giving_up_leaves_the_pool_whole() -> None:
             await asyncio.gather(*tasks, return_exceptions=True)
         answers = await asyncio.gather(*(e.send(call("/fast")) for _ in range(20)))
         assert [answer.status for answer in answers] == [200] * 20
+        await asyncio.sleep(0)  # for the callbacks of the last calls
         assert repr(e) == "<HttpxEngine RPM: 0 in flight>"
 
 
-@pytest.mark.parametrize(("reads", "error"), [(True, TimedOut), (False, OutcomeUnknown)])
-async def test_a_deadline_that_has_passed(reads: bool, error: type[Exception]) -> None:
-    """A call whose deadline is over fails at once, as what it may have been."""
+@pytest.mark.parametrize("reads", [True, False])
+async def test_a_deadline_that_has_passed(reads: bool) -> None:
+    """A call whose deadline is over is not sent, and so a write had no effect."""
+    async with scripted(lambda _: http(200)) as upstream:
+        async with engine(upstream.url) as e:
+            with pytest.raises(TimedOut):
+                await e.send(call(reads=reads, within_s=-1))
+        assert upstream.requests == []
+
+
+async def test_a_call_that_waits_for_a_slot_is_not_sent_late() -> None:
+    """With all slots taken, a write that runs out of time was not sent, and never will be."""
+
+    async def slow(_: str) -> bytes:
+        await asyncio.sleep(0.1)
+        return http(200)
+
+    async with scripted(slow) as upstream:
+        async with engine(upstream.url, connections=1) as e:
+            first = asyncio.create_task(e.send(call("/first", reads=False)))
+            await asyncio.sleep(0.01)
+            with pytest.raises(TimedOut):
+                await e.send(call("/second", reads=False, within_s=0.02))
+            assert (await first).status == 200
+            await asyncio.sleep(0.05)
+        assert upstream.requests == ["POST /first"]
+
+
+async def test_a_write_that_is_not_answered_is_unknown() -> None:
+    """A write that was sent and not answered in time may have taken effect."""
 
     async def hang(_: str) -> bytes:
         await asyncio.sleep(0.2)
         return b""
 
     async with scripted(hang) as upstream, engine(upstream.url) as e:
-        with pytest.raises(error):
-            await e.send(call(reads=reads, within_s=-1))
+        with pytest.raises(OutcomeUnknown):
+            await e.send(call(reads=False, within_s=0.05))
+
+
+async def test_closing_does_not_wait_for_calls_under_way() -> None:
+    """An engine that is closed drops its connections, whatever is under way on them or waits behind it."""
+
+    async def hang(_: str) -> bytes:
+        await asyncio.sleep(5)
+        return b""
+
+    loop = asyncio.get_running_loop()
+    async with scripted(hang) as upstream:
+        async with engine(upstream.url, connections=1) as e:
+            calls = [asyncio.create_task(e.send(call(within_s=60))) for _ in range(3)]
+            await asyncio.sleep(0.05)
+            started = loop.time()
+        assert loop.time() - started < 3
+        for task in calls:
+            task.cancel()
+        await asyncio.gather(*calls, return_exceptions=True)
 
 
 async def test_a_write_that_found_no_connection_had_no_effect() -> None:
