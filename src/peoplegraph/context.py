@@ -71,10 +71,12 @@ class Context:
         return Session(self._send, credential or self._credential(system), self._deadline)
 
     def caller_credential(self, system: System) -> Credential | None:
-        """Return the vendor's own header of the caller's request, if it sent one."""
+        """Return the vendor's own header of the caller's request, if it sent one; raises `Unauthorized`."""
         for header in self._backends[system].credential_headers:
             secret = self._caller_headers.get(header.lower())
             if secret:
+                if not (secret.isascii() and secret.isprintable()):
+                    raise Unauthorized(system, f"The credential in {header} is not printable ASCII")
                 return Credential(header, secret)
         return None
 

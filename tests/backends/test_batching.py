@@ -64,7 +64,7 @@ async def test_errors_stand_in_their_place() -> None:
     loader: Loader[int, int | None] = Loader(load)
     with pytest.raises(ValueError, match="two"):
         await loader.load(2)
-    first, second, third = await load_many(loader, [1, 2, 3], lambda key, value: f"{key}={value}")
+    first, second, third = await load_many(lambda: loader, [1, 2, 3], lambda key, value: f"{key}={value}")
     assert (first, third) == ("1=1", None)
     assert isinstance(second, ValueError)
 

@@ -7,7 +7,7 @@ import pytest
 from peoplegraph.sandbox.seed import human
 from tests.conftest import MakeGateway
 from tests.gateway import Gateway
-from tests.scenarios.test_failures import WRITES, ask_scripted
+from tests.scenarios.test_failures import READS, WRITES, ask_scripted
 from tests.scripted import http
 
 
@@ -46,37 +46,32 @@ async def test_rows_are_found_by_key_never_by_position(gateway_with: MakeGateway
 
 
 async def test_users_are_found_by_key_never_by_position(gateway_with: MakeGateway) -> None:
-    """AgentUsers shuffled, dropped and doubled: the reps that are missing are asked for by themselves."""
+    """AgentUsers shuffled, dropped and doubled: each rep has its own entry, and who is missing is unknown."""
     users = [{"RepID": n, "Name": f"N{i}"} for i, n in enumerate((3, 1, 0, 1))]
 
-    def script(request: str) -> bytes:
-        if request.endswith("AgentUsers"):
-            return http(200, json.dumps({"Result": {"AgentUsers": users}}))
-        return http(200, '{"Result": {"RepID": 2, "Rep": "Two"}}')
-
-    reply, requests = await ask_scripted(gateway_with, "rpm", script, "{ reps(repIds: [1, 2, 3]) { repId name } }")
-    assert reply.data == {
-        "reps": [{"repId": 1, "name": "N1"}, {"repId": 2, "name": "Two"}, {"repId": 3, "name": "N0"}]
-    }
-    assert sorted(requests) == ["POST /AgentUsers", "POST /Rep"]
+    answer = http(200, json.dumps({"Result": {"AgentUsers": users}}))
+    query = "{ reps(repIds: [1, 2, 3]) { repId name } }"
+    reply, requests = await ask_scripted(gateway_with, "rpm", lambda _: answer, query)
+    assert reply.data == {"reps": [{"repId": 1, "name": "N1"}, None, {"repId": 3, "name": "N0"}]}
+    assert requests == ["POST /AgentUsers"]
 
 
 ENVELOPES = [
-    ('["1", "2"]', None),
-    ('[{"account_number": "1"}, {"account_number": "2"}]', None),
-    ('{"accounts": ["1", "2"], "total": 7}', 7),
-    ('{"items": ["1", {"account_number": "2"}], "total_count": 7}', 7),
-    ('{"data": ["1", "2"], "totalCount": 7, "more": {}}', 7),
-    ('{"results": ["1", "2"]}', None),
+    '["1", "2"]',
+    '[{"account_number": "1"}, {"account_number": "2"}]',
+    '{"accounts": ["1", "2"], "total": 2}',
+    '{"items": ["1", {"account_number": "2"}], "total_count": 2}',
+    '{"data": ["1", "2"], "totalCount": 2, "more": {}}',
+    '{"results": ["1", "2"]}',
 ]
 
 
-@pytest.mark.parametrize(("page", "total"), ENVELOPES)
-async def test_every_envelope_of_a_page_is_read(gateway_with: MakeGateway, page: str, total: int | None) -> None:
+@pytest.mark.parametrize("page", ENVELOPES)
+async def test_every_envelope_of_a_page_is_read(gateway_with: MakeGateway, page: str) -> None:
     """A page of a sub-list is read in each shape that the vendor may mean."""
 
     def script(request: str) -> bytes:
-        return http(200, page if "/accounts?" in request else "{}")
+        return http(200, page if "/accounts?" in request else '{"name": null}')
 
     query = """{ representative(reference: "A") { accounts(first: 2) {
       nodes { number } totalCount pageInfo { hasNextPage } } } }"""
@@ -84,8 +79,8 @@ async def test_every_envelope_of_a_page_is_read(gateway_with: MakeGateway, page:
     assert reply.errors == []
     accounts = reply.data["representative"]["accounts"]
     assert accounts["nodes"] == [{"number": "1"}, {"number": "2"}]
-    assert accounts["totalCount"] == (total or 2)
-    assert accounts["pageInfo"]["hasNextPage"] is (total is not None)
+    assert accounts["totalCount"] == 2
+    assert accounts["pageInfo"]["hasNextPage"] is False
     assert requests == ["GET /representatives/A", "GET /representatives/A/accounts?page=1&limit=100"]
 
 
@@ -99,10 +94,13 @@ async def test_every_envelope_of_a_page_is_read(gateway_with: MakeGateway, page:
         json.dumps([str(n) for n in range(101)]),
         '{"items": ["1"], "total": -1}',
         '{"items": ["1"], "total": "7"}',
+        '{"items": ["1"], "total": 7}',
+        '{"items": ["1", "2"], "total": 1}',
+        '{"items": ["1"], "total": 0}',
     ],
 )
 async def test_a_page_that_is_none_is_refused(gateway_with: MakeGateway, page: str) -> None:
-    """A page without its list, without numbers, or longer than asked for is UPSTREAM_BAD_RESPONSE."""
+    """A page without its list or numbers, longer than asked for, or at odds with its total: BAD_RESPONSE."""
 
     def script(request: str) -> bytes:
         return http(200, page if "/accounts?" in request else '{"name": "x"}')
@@ -123,7 +121,7 @@ async def test_a_page_that_is_none_is_refused(gateway_with: MakeGateway, page: s
         (422, '{"message": "' + "x" * 600 + '"}', "x" * 500),
         (422, '{"message": 5, "errors": 7}', "the input is not valid"),
         (422, "<html>secret</html>", "the input is not valid"),
-        (404, "", "not found"),
+        (404, '{"message": "secret path"}', "not found"),
     ],
 )
 async def test_refusals_are_quoted_with_care(
@@ -180,3 +178,48 @@ async def test_the_emails_of_a_list_may_be_missing(gateway: Gateway) -> None:
         e=human(11)[2],
     )
     assert data == {"assignees": {"totalCount": 250}, "assignee": {"assigneeId": "asg-0011"}}
+
+
+@pytest.mark.parametrize(
+    ("system", "body", "query", "path"),
+    [
+        (
+            "collections",
+            '{"name": "x", "accounts": [1]}',
+            '{ result: representative(reference: "A") { name accounts { totalCount } } }',
+            "accounts",
+        ),
+        (
+            "rpm",
+            '{"Result": {"RepID": 7, "Rep": "x", "Contact": {"PhoneNumbers": [{"Number": "1"}]}}}',
+            "{ result: rep(by: { repId: 7 }) { name phoneNumbers { kind } } }",
+            "phoneNumbers",
+        ),
+    ],
+)
+async def test_a_broken_list_spoils_nothing_where_it_is_not_asked_for(
+    gateway_with: MakeGateway, system: str, body: str, query: str, path: str
+) -> None:
+    """A list that cannot be understood is an error at its own field, and none without it."""
+    reply, _ = await ask_scripted(gateway_with, system, lambda _: http(200, body), query)
+    assert reply.codes == {f"result.{path}": "UPSTREAM_BAD_RESPONSE"}
+    alone = "{ " + query.split("{ ")[1] + "{ name } }" if system == "collections" else READS["rpm"]
+    reply, _ = await ask_scripted(gateway_with, system, lambda _: http(200, body), alone)
+    assert reply.data == {"result": {"name": "x"}}
+
+
+async def test_custom_fields_too_deep_to_answer_with(gateway_with: MakeGateway) -> None:
+    """JSON that could be read and not be written again is an error of its field."""
+    body = '{"name": "x", "custom_fields": ' + '{"a":' * 500 + "1" + "}" * 501
+    query = '{ result: representative(reference: "A") { name customFields } }'
+    reply, _ = await ask_scripted(gateway_with, "collections", lambda _: http(200, body), query)
+    assert reply.data == {"result": {"name": "x", "customFields": None}}
+    assert reply.codes == {"result.customFields": "UPSTREAM_BAD_RESPONSE"}
+
+
+async def test_a_message_that_no_page_prints_is_not_quoted(gateway_with: MakeGateway) -> None:
+    """What RPM says on a read may have anything in it, and stays in the gateway."""
+    body = '{"Result": {"Error": "at http://10.0.0.1/secret"}}'
+    reply, _ = await ask_scripted(gateway_with, "rpm", lambda _: http(200, body), READS["rpm"])
+    assert reply.codes == {"result": "UPSTREAM_BAD_RESPONSE"}
+    assert "secret" not in reply.response.text

@@ -87,6 +87,17 @@ async def test_caller_or_gateway_falls_back(gateway_with: MakeGateway) -> None:
     assert reply.codes == {"assignee": "FORBIDDEN"}
 
 
+async def test_a_credential_that_cannot_be_sent(gateway_with: MakeGateway) -> None:
+    """A caller's header that is not ASCII is refused, without a call."""
+    gateway = await gateway_with(rpm={"credential": "caller-or-gateway"})
+    headers = {"X-Billtrust-Api-Key": "cl\u00e9", "RpmApiKey": "\u00e9"}
+    body = {"query": "{ currentAssignee { email } rep(by: { repId: 1001 }) { name } }"}
+    encoded = {name: value.encode("latin-1") for name, value in headers.items()}
+    reply = (await gateway.post(json=body, headers=encoded)).json()
+    assert [e["extensions"]["code"] for e in reply["errors"]] == ["UPSTREAM_UNAUTHORIZED"] * 2
+    assert gateway.calls == []
+
+
 async def test_nothing_else_of_the_caller_is_forwarded(gateway: Gateway) -> None:
     """Cookies, authorization, correlation and other headers of the caller stay at the gateway."""
     await gateway.ask(

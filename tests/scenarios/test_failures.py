@@ -99,6 +99,25 @@ async def test_the_start_says_what_is_left_out(
     assert [line.split(":")[0] for line in said[:2]] == ["Billtrust Collections", "Billtrust Disputes"]
 
 
+@pytest.mark.parametrize(
+    ("system", "field"),
+    [
+        ("collections", 'representatives(references: ["A", "B"]) { name }'),
+        ("rpm", "reps(repIds: [1, 2]) { name }"),
+        ("rpm", "reps(repIds: [1, 2]) { title }"),
+    ],
+)
+async def test_a_system_that_is_left_out_costs_each_item_of_a_list(
+    gateway_with: MakeGateway, system: str, field: str
+) -> None:
+    """Lists that may not be null have an error for each item, and their siblings are answered."""
+    gateway = await gateway_with(**{system: {"url": ""}})
+    reply = await gateway.ask(f"{{ result: {field} departments {{ code }} }}")
+    assert reply.data["result"] == [None, None]
+    assert len(reply.data["departments"]) == 8
+    assert reply.codes == dict.fromkeys(("result.0", "result.1"), "UPSTREAM_NOT_CONFIGURED")
+
+
 async def test_counterparts_are_looked_up_in_configured_systems_only(gateway_with: MakeGateway) -> None:
     """Without Disputes nobody can be looked up: no counterparts, and no error."""
     gateway = await gateway_with(disputes={"url": ""})
@@ -173,6 +192,8 @@ async def test_every_status_has_its_code(
 ) -> None:
     """A status is the same error in every system; on a write refusals are data, and one call is made."""
     answer = http(status, b"" if status == 204 else b"secret", "Location: http://127.0.0.1:1/elsewhere")
+    if status == 404 and system == "rpm":  # RPM's unknown reps are messages with 200: a 404 is a wrong URL
+        read_code = write_code = "UPSTREAM_BAD_RESPONSE"
     reply, requests = await ask_scripted(gateway_with, system, lambda _: answer, READS[system])
     assert reply.data == {"result": None}
     assert reply.codes == ({"result": read_code} if read_code else {})
@@ -271,3 +292,27 @@ async def test_a_written_record_that_cannot_be_read_spoils_its_own_field(gateway
     assert reply.data == {"result": {"created": False, "errors": [], "representative": None}}
     assert reply.codes == {"result.representative": "UPSTREAM_BAD_RESPONSE"}
     assert requests == ["PATCH /representatives/A"]
+
+
+async def test_writes_that_were_never_sent_are_not_unknown(gateway_with: MakeGateway) -> None:
+    """Past the deadline nothing is sent: what was not sent is UPSTREAM_TIMEOUT, what was is unknown."""
+
+    async def slow(_: str) -> bytes:
+        await asyncio.sleep(0.2)
+        return http(200)
+
+    async with scripted(slow) as upstream:
+        gateway = await gateway_with(collections={"url": upstream.url}, deadline_s=0.3)
+        reply = await gateway.ask(
+            """mutation ($n: [String!]!) {
+              one: linkRepresentativeAccounts(reference: "R", accountNumbers: $n) { linked errors { code } }
+              two: updateRepresentative(reference: "R", input: {}) { created }
+            }""",
+            n=[f"A{n}" for n in range(30)],
+        )
+        await asyncio.sleep(0.3)
+    codes = [error["code"] for error in reply.data["one"]["errors"]]
+    assert len(reply.data["one"]["linked"]) == 10
+    assert (codes.count("UPSTREAM_OUTCOME_UNKNOWN"), codes.count("UPSTREAM_TIMEOUT")) == (10, 10)
+    assert reply.codes == {"two": "UPSTREAM_TIMEOUT"}
+    assert len(upstream.requests) == 20

@@ -1,7 +1,10 @@
 """Keys and ids: those that are odd, unknown, malformed or too many."""
 
+import json
+
 import pytest
 
+from peoplegraph.graph.node import encode_id
 from peoplegraph.sandbox.seed import ODD_REFERENCE, human
 from tests.gateway import Gateway
 
@@ -52,7 +55,7 @@ async def test_every_character_of_a_key_arrives(gateway: Gateway) -> None:
     assert again["node"] == {"reference": ODD_REFERENCE}
 
 
-@pytest.mark.parametrize("key", ["..", ".", "a/../b", "%2e%2e", "current-user", "x?DepartmentId=1", "\u0000"])
+@pytest.mark.parametrize("key", ["..", ".", "a/../b", "%2e%2e", "x?DepartmentId=1", "\u0000"])
 async def test_no_key_leaves_its_place_in_the_path(gateway: Gateway, key: str) -> None:
     """Keys that look like paths, queries or other endpoints reach the upstream as one encoded segment."""
     reply = await gateway.ask(
@@ -124,3 +127,57 @@ async def test_an_empty_key_is_refused(gateway: Gateway) -> None:
         "assignee": "BAD_INPUT",
     }
     assert gateway.calls == [get("REP-001")]
+
+
+@pytest.mark.parametrize("key", ["current-user", "by-email"])
+async def test_no_id_is_another_endpoint(gateway: Gateway, key: str) -> None:
+    """An id that is the name of an endpoint is nobody's, to reads and to writes, and makes no call."""
+    reply = await gateway.ask(
+        """mutation ($k: String!) {
+          replaceAssignee(by: { assigneeId: $k }, input: { email: "a@b.example" }) { errors { __typename } }
+          updateAssignee(by: { assigneeId: $k }, input: {}) { errors { __typename } }
+          deleteAssignee(by: { assigneeId: $k }) { errors { __typename } }
+        }""",
+        k=key,
+    )
+    assert [v["errors"] for v in reply.data.values()] == [[{"__typename": "NotFound"}]] * 3
+    assert gateway.calls == []
+    reply = await gateway.ask("query ($k: String!) { assignee(by: { assigneeId: $k }) { email } }", k=key)
+    assert (reply.data, reply.errors) == ({"assignee": None}, [])
+    assert gateway.calls == []
+
+
+async def test_keys_that_cannot_be_sent_are_refused(gateway: Gateway) -> None:
+    """A key that is too long, or is no Unicode, is BAD_INPUT wherever it stands, without a call."""
+    queries = [
+        "query ($k: String!) { result: representative(reference: $k) { name } }",
+        "query ($k: String!) { result: assignee(by: { email: $k }) { email } }",
+        "query ($k: String!) { result: assignees(departmentId: $k) { totalCount } }",
+    ]
+    for query in queries:
+        for key in ("x" * 1001, "x\ud800"):
+            gateway.sandbox.ledger.calls.clear()
+            body = json.dumps({"query": query, "variables": {"k": key}})
+            reply = (await gateway.post(content=body, headers={"content-type": "application/json"})).json()
+            assert reply["data"] == {"result": None}
+            assert reply["errors"][0]["extensions"]["code"] == "BAD_INPUT"
+            assert gateway.calls == []
+
+
+@pytest.mark.parametrize("key", ["abc", "-1", "01001", "0", "2147483648", "1" * 5000, "\u0661"])
+async def test_ids_of_reps_have_one_spelling(gateway: Gateway, key: str) -> None:
+    """The id of a rep has a number in it as RPM spells it, and nothing else."""
+    reply = await gateway.ask("query ($id: ID!) { node(id: $id) { id } }", id=encode_id("Rep", key))
+    assert reply.codes == {"node": "BAD_INPUT"}
+    assert gateway.calls == []
+
+
+async def test_the_id_of_the_last_rep_leads_back(gateway: Gateway) -> None:
+    """The largest number that GraphQL has is a rep's id like any other."""
+    record = gateway.sandbox.store.reps.get("1001")
+    assert record is not None
+    gateway.sandbox.store.reps.put("2147483647", record | {"RepID": 2147483647})
+    data = await gateway.data("{ rep(by: { repId: 2147483647 }) { id } }")
+    assert (await gateway.data("query ($id: ID!) { node(id: $id) { id } }", id=data["rep"]["id"]))["node"] == data[
+        "rep"
+    ]

@@ -171,3 +171,21 @@ async def test_malformed_cursors_are_refused(gateway: Gateway, cursor: str) -> N
     """Text that is no cursor is BAD_INPUT."""
     reply = await gateway.ask("query ($c: String) { assignees(after: $c) { totalCount } }", c=cursor)
     assert reply.codes == {"assignees": "BAD_INPUT"}
+
+
+async def test_an_empty_page_at_the_end_knows_that_it_is(gateway: Gateway) -> None:
+    """Behind the last item `first: 0` has no next page, as `first: 1` has none."""
+    query = PAGE % ("documents", "pageInfo { hasNextPage endCursor }")
+    end = (await gateway.data(query, r="REP-005", first=200))["representative"]["list"]["pageInfo"]["endCursor"]
+    for first in (0, 1):
+        found = (await gateway.data(query, r="REP-005", first=first, after=end))["representative"]["list"]
+        assert found["pageInfo"] == {"hasNextPage": False, "endCursor": None}
+
+
+async def test_behind_the_end_the_length_is_not_guessed(gateway: Gateway) -> None:
+    """An empty page that is not the first tells nothing of how long the list is."""
+    query = PAGE % ("documents", "nodes { number } totalCount pageInfo { endCursor }")
+    first = (await gateway.data(query, r="REP-004", first=200))["representative"]["list"]
+    after = first["pageInfo"]["endCursor"]
+    found = (await gateway.data(query, r="REP-004", after=after))["representative"]["list"]
+    assert (found["nodes"], found["totalCount"]) == ([], None)

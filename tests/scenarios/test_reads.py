@@ -76,6 +76,16 @@ async def test_three_emails_are_three_calls_and_four_are_one(gateway: Gateway) -
     assert [c for c in gateway.calls if "assignees" in c] == [LIST]
 
 
+async def test_lookups_are_counted_through_the_levels(gateway: Gateway) -> None:
+    """Three single look-ups, and then one list call for all that come after them."""
+    query = """query ($r: [String!]!) {
+      representatives(references: $r) { assignee { email } supervisor { assignee { email } } }
+    }"""
+    await gateway.data(query, r=[reference(n) for n in (21, 31, 51)])
+    lookups = [c for c in gateway.calls if "assignees" in c]
+    assert lookups == [LIST, *sorted(by_email(n) for n in (21, 31, 51))]
+
+
 async def test_lookups_by_id_and_by_email_share_one_list_call(gateway: Gateway) -> None:
     """Two ids and two addresses asked for at once are four look-ups, and so one list call."""
     data = await gateway.data(
@@ -192,6 +202,13 @@ async def test_nodes_are_seen_through_for_what_reps_need(gateway: Gateway) -> No
     assert gateway.calls == ["RPM POST /AgentUsers"]
     await gateway.data(query % "displayName title", ids=ids)
     assert gateway.calls == ["RPM POST /Rep"] * 3
+
+
+async def test_a_list_of_users_in_hand_answers_for_the_unknown(gateway: Gateway) -> None:
+    """Who is not among the users is null, and costs no call."""
+    data = await gateway.data("{ reps(repIds: [1001, 4, 5, 6]) { repId } }")
+    assert data == {"reps": [{"repId": 1001}, None, None, None]}
+    assert gateway.calls == ["RPM POST /AgentUsers"]
 
 
 async def test_a_single_rep_is_asked_for_alone(gateway: Gateway) -> None:

@@ -117,9 +117,7 @@ async def test_update_changes_what_is_named_and_nothing_else(gateway: Gateway) -
 async def test_update_of_nobody_is_not_found(gateway: Gateway) -> None:
     """404 is NotFound as data."""
     data = await gateway.data(UPDATE % ALL, r="NOPE", i={"name": "X"})
-    assert data["result"]["errors"] == [
-        {"__typename": "NotFound", "message": "Billtrust Collections: Representative not found"}
-    ]
+    assert data["result"]["errors"] == [{"__typename": "NotFound", "message": "Billtrust Collections: not found"}]
 
 
 @pytest.mark.parametrize("mutation", [CREATE, REPLACE, UPDATE])
@@ -218,7 +216,7 @@ async def test_links_have_each_their_own_outcome(gateway: Gateway) -> None:
         ("", "BAD_INPUT"),
         ("A/B", "NOT_FOUND"),
     ]
-    assert result["errors"][0]["message"] == "Billtrust Collections: No account NOPE"
+    assert result["errors"][0]["message"] == "Billtrust Collections: not found"
     assert result["representative"]["accounts"]["nodes"] == [{"number": "ACCT-0007"}, {"number": "ACCT-0008"}]
     assert gateway.calls == [
         "COLLECTIONS GET /representatives/REP-009",
@@ -315,3 +313,35 @@ async def test_text_that_json_cannot_carry_is_refused(gateway: Gateway) -> None:
         )
         assert response.json()["errors"][0]["extensions"]["code"] == "BAD_INPUT"
         assert gateway.calls == []
+
+
+@pytest.mark.parametrize("body", ['{"status": "created"}', '{"reference": "N"}', "[]", "garbage"])
+async def test_what_a_post_answers_is_not_taken_for_the_record(gateway_with: MakeGateway, body: str) -> None:
+    """No page prints what POST and PUT answer with: the record is fetched, whatever it is."""
+
+    def script(request: str) -> bytes:
+        return http(200, '{"name": "Stored"}') if request.startswith("GET") else http(201, body)
+
+    async with scripted(script) as upstream:
+        gateway = await gateway_with(collections={"url": upstream.url})
+        for mutation in (CREATE, REPLACE):
+            data = await gateway.data(mutation % "created representative { name }", r="N", i={"name": "Sent"})
+            assert data["result"] == {"created": True, "representative": {"name": "Stored"}}
+    assert [r.split()[0] for r in upstream.requests] == ["POST", "GET", "PUT", "GET"]
+
+
+async def test_links_are_seen_by_what_is_read_after_them(gateway: Gateway) -> None:
+    """Two links in one document: each payload has the links as they are after its own."""
+    link = """linkRepresentativeAccounts(reference: "REP-009", accountNumbers: ["%s"]) {
+      representative { accounts { nodes { number } } } }"""
+    data = await gateway.data(f"mutation {{ one: {link % 'ACCT-0001'} two: {link % 'ACCT-0002'} }}")
+    seen = [[n["number"] for n in v["representative"]["accounts"]["nodes"]] for v in data.values()]
+    assert seen == [["ACCT-0001"], ["ACCT-0001", "ACCT-0002"]]
+
+
+async def test_pages_are_read_anew_after_a_link(gateway: Gateway) -> None:
+    """A page of a long list that was read before a link is not what is read after it."""
+    link = """linkRepresentativeDocuments(reference: "REP-005", documentNumbers: ["%s"]) {
+      representative { documents(first: 200) { totalCount } } }"""
+    data = await gateway.data(f"mutation {{ one: {link % 'INV-0500'} two: {link % 'INV-0501'} }}")
+    assert [v["representative"]["documents"]["totalCount"] for v in data.values()] == [121, 122]

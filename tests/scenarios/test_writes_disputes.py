@@ -1,5 +1,6 @@
 """Writing assignees: which calls each mutation makes, and what it answers."""
 
+import json
 from typing import Any
 
 import pytest
@@ -231,7 +232,7 @@ async def test_update_of_nobody_is_not_found(gateway: Gateway) -> None:
     data = await gateway.data(UPDATE % ALL, by={"assigneeId": "nope"}, i={"active": True})
     assert data["result"] == {
         "assignee": None,
-        "errors": [{"__typename": "NotFound", "message": "Billtrust Disputes: Not found"}],
+        "errors": [{"__typename": "NotFound", "message": "Billtrust Disputes: not found"}],
     }
     assert gateway.writes == []
 
@@ -312,7 +313,8 @@ async def test_a_write_without_an_answer_is_read_back(gateway_with: MakeGateway)
                "person": {"email": "a@b.example"}}"""
 
     def script(request: str) -> bytes:
-        return http(200, body) if request.startswith("GET") else http(204)
+        answer = f"[{body}]" if request.endswith("/assignees") else body
+        return http(200, answer) if request.startswith("GET") else http(204)
 
     async with scripted(script) as upstream:
         gateway = await gateway_with(disputes={"url": upstream.url})
@@ -337,3 +339,77 @@ async def test_a_write_without_an_answer_is_read_back(gateway_with: MakeGateway)
         "DELETE",
         "POST",
     ]
+
+
+@pytest.mark.parametrize(
+    ("given", "expected", "calls"),
+    [
+        ({"email": "E@x.example", "departmentId": "d2"}, "B", 1),
+        ({"email": "e@x.example", "departmentCode": "TWO"}, "B", 2),
+        ({"userId": "u", "departmentId": "d2"}, "C", 1),
+        ({"email": "e@x.example"}, "A", 1),
+        ({"email": "other@x.example", "departmentId": "d2"}, None, 1),
+    ],
+)
+async def test_a_create_without_an_answer_finds_the_very_record(
+    gateway_with: MakeGateway, given: dict[str, str], expected: str | None, calls: int
+) -> None:
+    """What was created is found by user or address in its own department, not in another one."""
+    good = {"active": True, "allUpdates": True, "dailyDigest": True, "isDefault": False}
+    rows = [
+        good | {"assigneeId": "A", "departmentId": "d1", "person": {"email": "e@x.example"}, "userId": "u"},
+        good | {"assigneeId": "B", "departmentId": "d2", "person": {"email": "e@x.example"}},
+        good | {"assigneeId": "C", "departmentId": "d2", "userId": "u"},
+    ]
+
+    def script(request: str) -> bytes:
+        if request.startswith("POST"):
+            return http(201)
+        departments = [{"departmentId": "d1", "code": "ONE"}, {"departmentId": "d2", "code": "TWO"}]
+        return http(200, json.dumps(departments if request.endswith("/departments") else rows))
+
+    async with scripted(script) as upstream:
+        gateway = await gateway_with(disputes={"url": upstream.url})
+        data = await gateway.data(CREATE % "assignee { assigneeId }", i=given)
+    assert data["result"]["assignee"] == (expected and {"assigneeId": expected})
+    assert len(upstream.requests) == 1 + calls
+
+
+async def test_a_write_that_hit_another_record_is_told(gateway_with: MakeGateway) -> None:
+    """An answer to a write that has another id than the record that was read is not passed off as it."""
+    row = """{"assigneeId": "%s", "active": true, "allUpdates": true, "dailyDigest": true, "isDefault": true,
+              "person": {"email": "a@b.example"}}"""
+
+    def script(request: str) -> bytes:
+        return http(200, row % ("A" if request.startswith("GET") else "B"))
+
+    async with scripted(script) as upstream:
+        gateway = await gateway_with(disputes={"url": upstream.url})
+        for given in ({"active": True}, {"departmentCode": "X"}):
+            reply = await gateway.ask(UPDATE % "assignee { assigneeId }", by={"email": "a@b.example"}, i=given)
+            assert reply.codes == {"result.assignee": "UPSTREAM_BAD_RESPONSE"}
+
+
+async def test_an_address_of_no_lines_is_no_change(gateway: Gateway) -> None:
+    """`address: {}` names nothing: an assignee without an address has none afterwards."""
+    before = record(gateway, "asg-0010")["person"]
+    assert before["address"] is None
+    await gateway.data(UPDATE % ERRORS, by={"assigneeId": "asg-0010"}, i={"address": {}})
+    assert record(gateway, "asg-0010")["person"] == before
+
+
+async def test_what_a_payload_loaded_is_read_anew_after_the_next_write(gateway: Gateway) -> None:
+    """An assignee that one payload led to is, in the next, as it is after the second write."""
+    data = await gateway.data(
+        """mutation {
+          one: updateAssignee(by: { assigneeId: "asg-0016" }, input: {}) {
+            assignee { department { defaultAssignee { assigneeId title } } }
+          }
+          two: updateAssignee(by: { assigneeId: "asg-0008" }, input: { title: "New" }) { errors { message } }
+          three: updateAssignee(by: { assigneeId: "asg-0016" }, input: {}) {
+            assignee { department { defaultAssignee { assigneeId title } } }
+          }
+        }"""
+    )
+    titles = [data[n]["assignee"]["department"]["defaultAssignee"]["title"] for n in ("one", "three")]
+    assert titles == ["Team Lead", "New"]

@@ -362,3 +362,23 @@ async def test_a_rep_is_known_by_id_after_it_was_written(gateway: Gateway) -> No
     )
     assert data["two"]["rep"] == {"firstName": "One", "lastName": "Two", "name": "One Two"}
     assert human(1)[0] != "One"
+
+
+async def test_another_rep_is_not_written_over(gateway_with: MakeGateway) -> None:
+    """A read before a merge that answers with another rep stops the update: nothing is written."""
+    body = """{"Result": {"RepID": 1002, "Enabled": true, "CommissionsHidden": true, "Relationship": "Employee"}}"""
+    async with scripted(lambda _: http(200, body)) as upstream:
+        gateway = await gateway_with(rpm={"url": upstream.url})
+        reply = await gateway.ask(UPDATE % REP, id=1001, i={"title": "x"})
+    assert reply.codes == {"result": "UPSTREAM_BAD_RESPONSE"}
+    assert upstream.requests == ["POST /Rep"]
+
+
+async def test_a_rep_without_a_name_can_be_updated(gateway: Gateway) -> None:
+    """Where RPM has no first name an update sends an empty one, and is not refused for what it did not name."""
+    rep = record(gateway, 1001)
+    rep["Contact"]["FirstName"] = None
+    gateway.sandbox.store.reps.put("1001", rep)
+    data = await gateway.data(UPDATE % ERRORS, id=1001, i={"title": "x"})
+    assert data["result"]["errors"] == []
+    assert gateway.recorded[1].body["Rep"]["Contact"]["FirstName"] == ""

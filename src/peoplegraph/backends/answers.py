@@ -1,4 +1,4 @@
-"""From an HTTP status to an error: one function, `check`, for every system that means its status codes."""
+"""From an HTTP status to an error: one function, `check`, for every system."""
 
 import json
 import re
@@ -52,7 +52,7 @@ def _error(  # noqa: PLR0911  # one line a status
             needs = f" or lacks the permission {permission!r}" if permission else ""
             return Forbidden(system, f"{name} refuses: the credential is not valid{needs}", permission)
         case 404:
-            return NotFound(system, f"{name}: {_message(answer) or 'not found'}")
+            return NotFound(system, f"{name}: not found")
         case 409:
             return AlreadyExists(system, f"{name}: {_message(answer) or 'exists already'}")
         case 400 | 422:

@@ -17,6 +17,9 @@ from peoplegraph.graph.person import Person
 from peoplegraph.systems import System
 from peoplegraph.upstream.call import Answer, Call
 
+MAX_KEY_LENGTH = 1000
+"""Characters of a key; no vendor tells its own bound, and servers take some 8 kB of path."""
+
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
@@ -78,20 +81,26 @@ class Client:
 def path(*segments: str) -> str:
     """Join path segments, each percent-encoded whole, so that no key can change the path it is in.
 
-    Raises `BadInput` for a segment that cannot be one: the empty one, or text that is not Unicode.
+    Raises `BadInput` for what cannot be a segment: no text, too much of it, or text that is not Unicode.
     """
     return "".join(f"/{_segment(segment)}" for segment in segments)
+
+
+def quoted(text: str) -> str:
+    """Percent-encode a key for a path or a query; raises `BadInput` for one that cannot be sent."""
+    if len(text) > MAX_KEY_LENGTH:
+        raise BadInput(f"A key may have at most {MAX_KEY_LENGTH} characters")
+    try:
+        return quote(text, safe="")
+    except UnicodeEncodeError:
+        raise BadInput("A key must be valid Unicode text") from None
 
 
 def _segment(text: str) -> str:
     if not text:
         raise BadInput("A key may not be empty")
-    try:
-        encoded = quote(text, safe="")
-    except UnicodeEncodeError:
-        raise BadInput("A key must be valid Unicode text") from None
     # "." and ".." would be resolved away on the way; an encoded dot is the same name and stays
-    return encoded.replace(".", "%2E") if text in {".", ".."} else encoded
+    return text.replace(".", "%2E") if text in {".", ".."} else quoted(text)
 
 
 def named(input: object, names: Mapping[str, str]) -> dict[str, Any]:
@@ -115,8 +124,8 @@ def encode(body: Any) -> bytes:
         raise BadInput("The input holds text or numbers that JSON cannot carry") from None
 
 
-def decode(system: System, decoder: msgspec.json.Decoder[T], body: bytes) -> T:
-    """Decode an answer's body; raises `BadResponse` where it is not what the vendor's page says."""
+def decode(system: System, decoder: msgspec.json.Decoder[T], body: bytes | msgspec.Raw) -> T:
+    """Decode a body, or a part of one; raises `BadResponse` where it is not what the vendor's page says."""
     try:
         return decoder.decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:

@@ -6,7 +6,7 @@ from typing import Any, TypeVar, cast
 
 from aiodataloader import DataLoader
 
-from peoplegraph.errors import NotFound
+from peoplegraph.errors import NotFound, UpstreamError
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
@@ -77,8 +77,14 @@ async def settle(results: Iterable[Awaitable[V]]) -> list[V]:
     return cast("list[V]", await asyncio.gather(*results, return_exceptions=True))
 
 
-async def load_many(loader: Loader[K, V | None], keys: Sequence[K], shape: Callable[[K, V], G]) -> list[G | None]:
+async def load_many(
+    open_loader: Callable[[], Loader[K, V | None]], keys: Sequence[K], shape: Callable[[K, V], G]
+) -> list[G | None]:
     """Load keys in their order and shape what was found; an unknown key is None, an error stands in its place."""
+    try:
+        loader = open_loader()
+    except UpstreamError as error:  # left out, or no credential: that is each item's error
+        return [cast("None", error)] * len(keys)
     loaded = await settle(loader.load(key) for key in keys)
     return [
         cast("None", found) if found is None or isinstance(found, BaseException) else shape(key, found)

@@ -25,4 +25,22 @@ SCALARS: Mapping[object, ScalarDefinition] = {
     ),
 }
 
-__all__ = ["JSON", "SCALARS", "DateTime"]
+MAX_JSON_DEPTH = 100
+
+
+def is_shallow(value: object) -> bool:
+    """Whether a JSON value is nested no deeper than an answer can be encoded."""
+    level = [value]
+    for _ in range(MAX_JSON_DEPTH):
+        level = [
+            inner
+            for outer in level
+            if isinstance(outer, dict | list)
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+        ]
+        if not level:
+            return True
+    return False
+
+
+__all__ = ["JSON", "SCALARS", "DateTime", "is_shallow"]

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar, cast
 
 import strawberry
 
+from peoplegraph.backends.answers import unexpected
 from peoplegraph.backends.batching import load_many
 from peoplegraph.backends.billtrust_collections import wire
 from peoplegraph.backends.billtrust_collections.loaders import CollectionsLoaders
@@ -13,7 +14,7 @@ from peoplegraph.context import Info
 from peoplegraph.graph.node import Node
 from peoplegraph.graph.paging import After, Connection, First, check_keys, connection, window
 from peoplegraph.graph.person import Person, PhoneKind, PhoneNumber, find_by_email, phone_numbers
-from peoplegraph.graph.scalars import JSON
+from peoplegraph.graph.scalars import JSON, is_shallow
 from peoplegraph.systems import System
 
 if TYPE_CHECKING:
@@ -112,6 +113,8 @@ class Representative(Node, Person):
 
     @strawberry.field(description="The tenant's custom fields: an object whose shape the tenant decides.")
     def custom_fields(self) -> JSON | None:
+        if not is_shallow(self.record.custom_fields):
+            raise unexpected(System.COLLECTIONS, "sent custom fields that are nested too deeply")
         return cast("JSON | None", self.record.custom_fields)
 
     @strawberry.field(description="The supervisor's reference. Costs no call.")
@@ -124,22 +127,24 @@ class Representative(Node, Person):
         return await load_representative(info, reference) if reference else None
 
     @strawberry.field(
-        description="The accounts that the representative is linked to. Costs no further call while there are "
-        "fewer than 100; otherwise one for each page of up to 100 that `first` and `after` need."
+        description="The accounts that the representative is linked to. Costs no further call where the "
+        "representative came with fewer than 100; otherwise one for each page of up to 100 that `first` and "
+        "`after` need."
     )
     async def accounts(self, info: Info, first: First = None, after: After = None) -> Connection[Account] | None:
         return await self._linked(info, Sublist.ACCOUNTS, lambda n: Account(number=n), first, after)
 
     @strawberry.field(
-        description="The documents that the representative is linked to. Costs no further call while there "
-        "are fewer than 100; otherwise one for each page of up to 100 that `first` and `after` need."
+        description="The documents that the representative is linked to. Costs no further call where the "
+        "representative came with fewer than 100; otherwise one for each page of up to 100 that `first` and "
+        "`after` need."
     )
     async def documents(self, info: Info, first: First = None, after: After = None) -> Connection[Document] | None:
         return await self._linked(info, Sublist.DOCUMENTS, lambda n: Document(number=n), first, after)
 
     @strawberry.field(
-        description="The Disputes assignee with the same email address, without case. One call for each "
-        "distinct address below four, one call in all from four on."
+        description="The Disputes assignee with the same email address, without case. Costs what `assignee` by "
+        "email costs: four or more at once are one call."
     )
     async def assignee(
         self, info: Info
@@ -194,5 +199,8 @@ class Query:
         self, info: Info, references: Annotated[list[str], strawberry.argument(description="The references.")]
     ) -> list[Representative | None]:
         check_keys("references", references)
-        loader = info.context.loaders(CollectionsLoaders).representative
-        return await load_many(loader, references, lambda key, record: Representative(record=record, ref=key))
+        return await load_many(
+            lambda: info.context.loaders(CollectionsLoaders).representative,
+            references,
+            lambda key, record: Representative(record=record, ref=key),
+        )

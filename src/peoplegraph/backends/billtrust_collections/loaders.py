@@ -70,14 +70,16 @@ class CollectionsLoaders:
                     total = base + len(numbers)
                 break
         wanted = numbers[window.start - base : window.stop - base]
-        if ended or total is not None or len(numbers) > window.stop - base:
-            return Part(wanted, total, next_page=base + len(numbers) > window.stop or (total or 0) > window.stop)
+        if total is not None:
+            return Part(wanted, total, next_page=total > window.stop)
+        if ended or base + len(numbers) > window.stop:
+            return Part(wanted, None, next_page=not ended)
 
         async def next_page() -> bool:
             page = await self._page.load(PageKey(reference, sublist, last_page + 1, limit))
-            return page is not None and bool(page.numbers)
+            return page is not None and len(page.numbers) > window.stop - last_page * limit
 
-        return Part(wanted, total, next_page)
+        return Part(wanted, None, next_page)
 
     async def _get_representative(self, reference: str) -> wire.Representative:
         answer = await self.client.get_representative(reference)
@@ -85,7 +87,7 @@ class CollectionsLoaders:
 
     async def _get_page(self, key: PageKey) -> Page:
         answer = await self.client.get_page(*key)
-        return wire.page(answer.body, key.sublist, key.limit)
+        return wire.page(answer.body, key.sublist, key.page, key.limit)
 
 
 def plan_pages(start: int, count: int) -> tuple[int, int, int]:

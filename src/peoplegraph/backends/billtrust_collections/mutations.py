@@ -81,6 +81,7 @@ class RepresentativePayload:
     )
     ref: strawberry.Private[str]
     answer: strawberry.Private[Answer | None] = None
+    answer_is_record: strawberry.Private[bool] = False
 
     @strawberry.field(
         description="The representative as it is now; null if nothing was written. Costs a call where the "
@@ -89,7 +90,7 @@ class RepresentativePayload:
     async def representative(self, info: Info) -> Representative | None:
         if self.answer is None:
             return None
-        if self.answer.body.strip():
+        if self.answer_is_record and self.answer.body.strip():
             record = wire.representative(self.answer.body, self.ref)
             info.context.loaders(CollectionsLoaders).representative.prime(self.ref, record)
         return await load_representative(info, self.ref)
@@ -141,7 +142,7 @@ class Mutation:
         self, info: Info, reference: Reference, input: Input
     ) -> RepresentativePayload | None:
         client = info.context.loaders(CollectionsLoaders).client
-        return await _write(info, reference, input, client.patch_representative)
+        return await _write(info, reference, input, client.patch_representative, answers_record=True)
 
     @strawberry.field(
         description="Links accounts to a representative; one that is linked already stays so. "
@@ -170,13 +171,14 @@ class Mutation:
         return await _link(info, reference, Sublist.DOCUMENTS, document_numbers)
 
 
-async def _write(
+async def _write(  # noqa: PLR0913  # what differs between three mutations
     info: Info,
     reference: str,
     input: RepresentativeInput,
     write: Callable[[str, dict[str, Any]], Awaitable[Answer]],
     *,
     creates: bool = False,
+    answers_record: bool = False,
 ) -> RepresentativePayload:
     loaders = info.context.loaders(CollectionsLoaders)
     try:
@@ -185,7 +187,12 @@ async def _write(
         return RepresentativePayload(ref=reference, errors=[user_error(refusal)])
     finally:
         loaders.forget(reference)
-    return RepresentativePayload(ref=reference, answer=answer, created=creates or answer.status == 201)
+    return RepresentativePayload(
+        ref=reference,
+        answer=answer,
+        answer_is_record=answers_record,
+        created=creates or answer.status == 201,
+    )
 
 
 async def _link(info: Info, reference: str, sublist: Sublist, numbers: list[str]) -> LinkPayload:

@@ -50,6 +50,10 @@ Count = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
 """What GraphQL's Int can carry."""
 
 
+NULL = msgspec.Raw(b"null")
+"""A list that is not there. Lists are decoded when they are asked for: a broken one spoils nothing else."""
+
+
 class Link(msgspec.Struct, frozen=True):
     """An entry of a list where the vendor sends objects."""
 
@@ -58,7 +62,7 @@ class Link(msgspec.Struct, frozen=True):
 
 
 class Representative(msgspec.Struct, frozen=True):
-    """The answer of GET and PATCH `/representatives/{reference}`."""
+    """The answer of GET and PATCH `/representatives/{reference}`; `embedded` reads the lists in it."""
 
     reference: str | None = None
     name: str | None = None
@@ -73,8 +77,8 @@ class Representative(msgspec.Struct, frozen=True):
     supervisor_representative_reference: str | None = None
     extra_info: str | None = None
     custom_fields: Any = None
-    accounts: list[str | Link] | None = None
-    documents: list[str | Link] | None = None
+    accounts: msgspec.Raw = NULL
+    documents: msgspec.Raw = NULL
 
 
 class _Envelope(msgspec.Struct, frozen=True):
@@ -97,6 +101,7 @@ class Page:
 
 
 _representative = msgspec.json.Decoder(Representative)
+_links = msgspec.json.Decoder(list[str | Link] | None)
 _page = msgspec.json.Decoder(list[str | Link] | _Envelope)
 _NAMES = frozenset(field.name for field in msgspec.structs.fields(Representative))
 
@@ -106,27 +111,25 @@ def representative(body: bytes, reference: str) -> Representative:
     record = decode(System.COLLECTIONS, _representative, body)
     if record.reference not in (None, reference):
         raise unexpected(System.COLLECTIONS, "answered with another representative")
-    if record == Representative() and not _is_blank(body):
+    if record == Representative() and _NAMES.isdisjoint(msgspec.json.decode(body)):
         raise unexpected(System.COLLECTIONS, "answered with something that is no representative")
     return record
 
 
-def _is_blank(body: bytes) -> bool:
-    """Whether an object without any value is a representative without any, and not something else."""
-    names: dict[str, Any] = msgspec.json.decode(body)
-    return not names or not _NAMES.isdisjoint(names)
-
-
 def embedded(record: Representative, sublist: Sublist) -> list[str] | None:
     """Return the numbers of an embedded list, or None if it is not there or may have been cut."""
-    links = record.accounts if sublist is Sublist.ACCOUNTS else record.documents
+    raw = record.accounts if sublist is Sublist.ACCOUNTS else record.documents
+    links = decode(System.COLLECTIONS, _links, raw)
     if links is None or len(links) >= MAX_LIMIT:
         return None
     return _numbers(links, sublist)
 
 
-def page(body: bytes, sublist: Sublist, limit: int) -> Page:
-    """Decode a page of a sub-list that was asked for with `limit`."""
+def page(body: bytes, sublist: Sublist, number: int, limit: int) -> Page:
+    """Decode page `number`, from 1, of a sub-list that was asked for with `limit`.
+
+    Raises `BadResponse` for a page that is longer than that, or that is not as long as its total says.
+    """
     decoded = decode(System.COLLECTIONS, _page, body)
     if isinstance(decoded, list):
         return Page(_checked(decoded, sublist, limit), None)
@@ -134,8 +137,12 @@ def page(body: bytes, sublist: Sublist, limit: int) -> Page:
     links = next((a for a in (own, decoded.items, decoded.data, decoded.results) if a is not None), None)
     if links is None:
         raise unexpected(System.COLLECTIONS, f"answered without a list of {sublist}")
+    numbers = _checked(links, sublist, limit)
     totals = (decoded.total, decoded.total_count, decoded.totalCount)
-    return Page(_checked(links, sublist, limit), next((t for t in totals if t is not None), None))
+    total = next((t for t in totals if t is not None), None)
+    if total is not None and len(numbers) != min(max(total - (number - 1) * limit, 0), limit):
+        raise unexpected(System.COLLECTIONS, f"sent a page of {sublist} that contradicts its own total")
+    return Page(numbers, total)
 
 
 def _checked(links: list[str | Link], sublist: Sublist, limit: int) -> list[str]:

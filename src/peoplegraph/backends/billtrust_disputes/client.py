@@ -7,12 +7,12 @@ safe to retry: a PUT may have to put back what somebody else wrote meanwhile.
 
 from collections.abc import Mapping
 from typing import Any, Literal
-from urllib.parse import quote
 
 from peoplegraph.backends.answers import InputPaths, check
-from peoplegraph.backends.base import Client, path
+from peoplegraph.backends.base import Client, path, quoted
 from peoplegraph.backends.billtrust_disputes.wire import ADDRESS_FIELDS, PERSON_FIELDS, RECORD_FIELDS
 from peoplegraph.context import Session
+from peoplegraph.errors import NotFound
 from peoplegraph.systems import System
 from peoplegraph.upstream.call import Answer
 
@@ -20,6 +20,9 @@ READ = "Dispute Configuration : READ"
 CREATE = "Dispute Configuration : CREATE"
 UPDATE = "Dispute Configuration : UPDATE"
 DELETE = "Dispute Configuration : DELETE"
+
+_OTHER_ENDPOINTS = frozenset({"by-email", "current-user"})
+"""What stands in a path where an id may stand, and would be another endpoint than the one that is meant."""
 
 INPUT_PATHS: InputPaths = (
     {vendor: ("input", vendor) for vendor in RECORD_FIELDS.values()}
@@ -39,7 +42,7 @@ class DisputesClient(Client):
 
     async def get_assignee(self, assignee_id: str) -> Answer:
         """GET `/assignees/{assigneeId}`."""
-        return await self._call("GET", path("assignees", assignee_id), READ)
+        return await self._call("GET", self._by_id(assignee_id), READ)
 
     async def get_assignee_by_email(self, email: str) -> Answer:
         """GET `/assignees/by-email/{assigneeEmail}`: of several with that address, the one Disputes picks."""
@@ -51,7 +54,7 @@ class DisputesClient(Client):
 
     async def get_assignees(self, department_id: str | None = None) -> Answer:
         """GET `/assignees`, of the whole tenant or of one department: a bare array, all in one answer."""
-        query = "" if department_id is None else f"?DepartmentId={quote(department_id, safe='')}"
+        query = "" if department_id is None else f"?DepartmentId={quoted(department_id)}"
         return await self._call("GET", path("assignees") + query, READ)
 
     async def get_departments(self) -> Answer:
@@ -64,7 +67,7 @@ class DisputesClient(Client):
 
     async def put_assignee(self, assignee_id: str, body: Mapping[str, Any]) -> Answer:
         """PUT `/assignees/{assigneeId}`: a replacement; refuses `departmentCode`."""
-        return await self._call("PUT", path("assignees", assignee_id), UPDATE, body)
+        return await self._call("PUT", self._by_id(assignee_id), UPDATE, body)
 
     async def put_assignee_by_email(self, email: str, body: Mapping[str, Any]) -> Answer:
         """PUT `/assignees/by-email/{assigneeEmail}`: a replacement; takes `departmentCode`."""
@@ -72,12 +75,17 @@ class DisputesClient(Client):
 
     async def delete_assignee(self, assignee_id: str) -> Answer:
         """DELETE `/assignees/{assigneeId}`."""
-        return await self._call("DELETE", path("assignees", assignee_id), DELETE)
+        return await self._call("DELETE", self._by_id(assignee_id), DELETE)
 
     async def delete_assignee_by_email(self, department_code: str, email: str) -> Answer:
         """DELETE `/departments/by-code/{departmentCode}/assignees/by-email/{assigneeEmail}`."""
         target = path("departments", "by-code", department_code, "assignees", "by-email", email)
         return await self._call("DELETE", target, DELETE)
+
+    def _by_id(self, assignee_id: str) -> str:
+        if assignee_id in _OTHER_ENDPOINTS:
+            raise NotFound(self.system, f"{self.system.title}: not found")
+        return path("assignees", assignee_id)
 
     async def _call(
         self,

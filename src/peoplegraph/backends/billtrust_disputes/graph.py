@@ -227,7 +227,7 @@ def shape(record: wire.Assignee) -> Assignee:
 async def load_assignee(info: Info, lookup: Lookup) -> Assignee | None:
     """Return an assignee, or None if Disputes knows none so."""
     loaders = info.context.loaders(DisputesLoaders)
-    if not loaders.roster_ahead:
+    if loaders.roster_ahead is None:
         loaders.roster_ahead = selects_anywhere(info, ROSTER_FIELDS)
     record = await loaders.assignee.load(lookup)
     return shape(record) if record else None
@@ -267,8 +267,8 @@ class Query:
     """Disputes' root fields."""
 
     @strawberry.field(
-        description="An assignee by id or by email; null if there is none. One call for each below four "
-        "look-ups, one call in all from four on."
+        description="An assignee by id or by email; null if there is none. One call for each of the first three "
+        "look-ups of a query, and from the fourth on one list call that answers the rest."
     )
     async def assignee(
         self,

@@ -1,8 +1,8 @@
 """Disputes' loaders: what one request has asked for, in the fewest calls."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from peoplegraph.backends.answers import unexpected
 from peoplegraph.backends.batching import Loader, each
@@ -10,12 +10,12 @@ from peoplegraph.backends.billtrust_disputes import wire
 from peoplegraph.backends.billtrust_disputes.client import DisputesClient
 from peoplegraph.backends.billtrust_disputes.wire import Assignee, Department, Roster
 from peoplegraph.context import Context
-from peoplegraph.errors import Unauthorized
+from peoplegraph.errors import BadInput, Unauthorized
 from peoplegraph.settings import CurrentAssignee
 from peoplegraph.systems import System
 
 LIST_FROM = 4
-"""The number of look-ups from which on the list call is cheaper; see `DisputesLoaders`."""
+"""The number of look-ups in a request from which on the list call is cheaper; see `DisputesLoaders`."""
 
 WHOLE_TENANT = ""
 """The key of the list that is not filtered by department."""
@@ -31,12 +31,16 @@ class Lookup:
 
 
 def by_id(assignee_id: str) -> Lookup:
-    """Look an assignee up by its id."""
+    """Look an assignee up by its id; raises `BadInput` for the empty one."""
+    if not assignee_id:
+        raise BadInput("assigneeId may not be empty")
     return Lookup("id", assignee_id, assignee_id)
 
 
 def by_email(email: str) -> Lookup:
-    """Look an assignee up by email address; the single call sends it as it is spelled."""
+    """Look an assignee up by email address, which the single call sends as it is spelled; raises `BadInput`."""
+    if not email:
+        raise BadInput("email may not be empty")
     return Lookup("email", email.casefold(), email)
 
 
@@ -58,7 +62,8 @@ class DisputesLoaders:
         self._context = context
         self._tenant = context.settings.disputes.tenant_id
         self.client = DisputesClient(context.session(System.DISPUTES), self._tenant)
-        self.roster_ahead = False
+        self.roster_ahead: bool | None = None
+        self._looked_up = 0
         self.assignee: Loader[Lookup, Assignee | None] = Loader(self._look_up)
         self.roster: Loader[str, Roster] = Loader(self._list)
         self.departments: Loader[str, list[Department]] = Loader(self._list_departments)
@@ -82,8 +87,23 @@ class DisputesLoaders:
         roster = await self.roster.load(department_id if department_id and alone else WHOLE_TENANT)
         return roster.all() if department_id is None else roster.of_department(department_id)
 
+    async def find_created(self, body: Mapping[str, Any]) -> Assignee | None:
+        """Find what a create has made, in its department, where its answer did not say."""
+        department_id = body.get("departmentId")
+        if body.get("departmentCode") is not None:
+            departments = await self.departments.load(WHOLE_TENANT)
+            code = body["departmentCode"]
+            department_id = next((d.department_id for d in departments if d.code == code), None)
+        user_id, email = body.get("userId"), (body.get("person", {}).get("email") or "").casefold()
+        candidates = await self.assignees_of(department_id, alone=True)
+        if user_id:
+            return next((a for a in candidates if a.user_id == user_id), None)
+        return next((a for a in candidates if (a.email or "").casefold() == email), None)
+
     async def _look_up(self, keys: list[Lookup]) -> Sequence[Assignee | None | Exception]:
-        if len(keys) < LIST_FROM and not self.roster_ahead and not self.roster.holds(WHOLE_TENANT):
+        self._looked_up += len(keys)
+        single = self._looked_up < LIST_FROM and not self.roster_ahead
+        if single and not self.roster.holds(WHOLE_TENANT):
             return await each(keys, self._get)
         roster = await self.roster.load(WHOLE_TENANT)
         found = [roster.by_id.get(key.key) if key.by == "id" else roster.by_email.get(key.key) for key in keys]

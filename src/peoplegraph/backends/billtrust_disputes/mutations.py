@@ -1,5 +1,6 @@
 """Writing to Disputes: what each mutation calls, and what it makes of the answer."""
 
+from collections.abc import Awaitable, Callable
 from typing import Annotated, Any
 
 import strawberry
@@ -8,7 +9,7 @@ from strawberry import Maybe
 from peoplegraph.backends.answers import unexpected
 from peoplegraph.backends.base import named
 from peoplegraph.backends.billtrust_disputes import wire
-from peoplegraph.backends.billtrust_disputes.graph import Assignee, AssigneeLookup, load_assignee, shape
+from peoplegraph.backends.billtrust_disputes.graph import Assignee, AssigneeLookup, shape
 from peoplegraph.backends.billtrust_disputes.loaders import DisputesLoaders, Lookup, by_email, by_id
 from peoplegraph.backends.billtrust_disputes.wire import ADDRESS_FIELDS, PERSON_FIELDS, RECORD_FIELDS
 from peoplegraph.context import Info
@@ -125,16 +126,18 @@ class AssigneePayload:
         default_factory=list, description="Why nothing was written; empty on success."
     )
     answer: strawberry.Private[Answer | None] = None
-    again: strawberry.Private[Lookup | None] = None
+    again: strawberry.Private[Callable[[], Awaitable[wire.Assignee | None]] | None] = None
+    assignee_id: strawberry.Private[str | None] = None
 
     @strawberry.field(description="The assignee as it is now; null if nothing was written.")
     async def assignee(self, info: Info) -> Assignee | None:
         if self.answer is None:
             return None
-        if not self.answer.body.strip():
-            return await load_assignee(info, self.again) if self.again else None
+        if not self.answer.body.strip() and self.again:
+            fetched = await self.again()
+            return shape(fetched) if fetched else None
         record = wire.assignee(self.answer.body)
-        if self.again and self.again.by == "id" and self.again.key != record.assignee_id:
+        if self.assignee_id not in (None, record.assignee_id):
             raise unexpected(System.DISPUTES, "answered with another assignee")
         info.context.loaders(DisputesLoaders).assignee.prime(by_id(record.assignee_id), record)
         return shape(record)
@@ -156,7 +159,7 @@ By = Annotated[AssigneeLookup, strawberry.argument(description="Which assignee t
 class Mutation:
     """Disputes' root fields for writing."""
 
-    @strawberry.field(description="Creates an assignee. Calls POST /assignees.")
+    @strawberry.field(description="Creates an assignee. Calls POST /assignees, which answers with it.")
     async def create_assignee(self, info: Info, input: Input) -> AssigneePayload | None:
         loaders = info.context.loaders(DisputesLoaders)
         try:
@@ -167,8 +170,7 @@ class Mutation:
             return _refused(refusal)
         finally:
             loaders.forget()
-        email = body.get("person", {}).get("email")
-        return AssigneePayload(answer=answer, again=by_email(email) if email else None)
+        return AssigneePayload(answer=answer, again=lambda: loaders.find_created(body))
 
     @strawberry.field(
         description="Replaces an assignee whole: whatever the input leaves out is reset by Disputes; `active`, "
@@ -181,7 +183,7 @@ class Mutation:
         try:
             body = input.body(by)
             _check_identity(body)
-            return await _put(loaders, lookup, body)
+            return await _put(loaders, lookup, body, lookup.key if lookup.by == "id" else None)
         except REFUSALS as refusal:
             return _refused(refusal)
         finally:
@@ -205,7 +207,7 @@ class Mutation:
             _check_identity(merged)
             # the very record that was read is written to, unless only the call by email takes the code
             target = lookup if "departmentCode" in changes else by_id(record.assignee_id)
-            return await _put(loaders, target, merged)
+            return await _put(loaders, target, merged, record.assignee_id)
         except REFUSALS as refusal:
             return _refused(refusal)
         finally:
@@ -256,12 +258,16 @@ def _check_identity(body: dict[str, Any]) -> None:
         refuse(System.DISPUTES, [Issue(("input",), "Either userId or email is needed")])
 
 
-async def _put(loaders: DisputesLoaders, lookup: Lookup, body: dict[str, Any]) -> AssigneePayload:
-    if lookup.by == "id":
-        return AssigneePayload(answer=await loaders.client.put_assignee(lookup.key, body), again=lookup)
-    answer = await loaders.client.put_assignee_by_email(lookup.spelled, body)
-    email = body.get("person", {}).get("email")
-    return AssigneePayload(answer=answer, again=by_email(email or lookup.spelled))
+async def _put(
+    loaders: DisputesLoaders, target: Lookup, body: dict[str, Any], assignee_id: str | None
+) -> AssigneePayload:
+    """Write to `target`, which is the assignee with that id, where it is known."""
+    if target.by == "id":
+        answer = await loaders.client.put_assignee(target.key, body)
+    else:
+        answer = await loaders.client.put_assignee_by_email(target.spelled, body)
+    written = by_id(assignee_id) if assignee_id else by_email(body.get("person", {}).get("email") or target.spelled)
+    return AssigneePayload(answer=answer, again=lambda: loaders.assignee.load(written), assignee_id=assignee_id)
 
 
 def _refused(refusal: Refused | Forbidden) -> AssigneePayload:

@@ -4,10 +4,11 @@ Errors come with HTTP 200, as one of the vendor's messages; `_meaning` says what
 change nothing and are safe to retry, though they are POSTs; the writes are not.
 """
 
+import logging
 from collections.abc import Mapping
 from typing import Any
 
-from peoplegraph.backends.answers import check, quoted
+from peoplegraph.backends.answers import check, quoted, unexpected
 from peoplegraph.backends.base import Client
 from peoplegraph.backends.rpm import wire
 from peoplegraph.errors import (
@@ -24,8 +25,11 @@ from peoplegraph.errors import (
 from peoplegraph.systems import System
 from peoplegraph.upstream.call import Answer
 
+log = logging.getLogger(__name__)
+
 _INPUT_AT_FAULT: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("Invite requires a valid email address", ("input", "email")),
+    ('Call requires parameter: "Username"', ("input", "username")),
     ('Call requires parameter: "Contact.FirstName"', ("input", "firstName")),
     ('Call requires parameter: "Contact.LastName"', ("input", "lastName")),
     ("Unrecognized type for phone number", ("input", "phoneNumbers")),
@@ -66,6 +70,8 @@ class RpmClient(Client):
 
     async def _post(self, endpoint: str, body: Mapping[str, Any], *, reads: bool) -> Answer:
         call, answer = await self._send("POST", f"/{endpoint}", body=dict(body), reads=reads)
+        if answer.status == 404:  # an unknown rep is a message with 200; this is an unknown path
+            raise unexpected(System.RPM, "answered with an unexpected status (404)")
         check(call, answer)
         try:
             message = wire.error_message(answer.body)
@@ -78,7 +84,7 @@ class RpmClient(Client):
         return answer
 
 
-def _meaning(message: str, *, reads: bool) -> UpstreamError:  # one line a meaning
+def _meaning(message: str, *, reads: bool) -> UpstreamError:  # noqa: PLR0911  # one line a meaning
     """Return what a message means; on a write it is a refusal if it is nothing else."""
     text = f"RPM: {quoted(message)}"
     if message.startswith(("Valid key required", "Key not found")):
@@ -89,8 +95,10 @@ def _meaning(message: str, *, reads: bool) -> UpstreamError:  # one line a meani
         return RateLimited(System.RPM, text)
     if message.startswith("Rep not found"):
         return NotFound(System.RPM, text)
+    if reads and message.startswith(("Agency not found", "Supplier not found")):
+        return NotFound(System.RPM, text)
     if reads:
-        unknown_key = message.startswith(("Agency not found", "Supplier not found"))
-        return (NotFound if unknown_key else BadResponse)(System.RPM, text)
+        log.warning("RPM answers a read with a message that no page prints")
+        return unexpected(System.RPM, "answered with an error that is not known here")
     issues = [Issue(path, quoted(message)) for start, path in _INPUT_AT_FAULT if message.startswith(start)]
     return Invalid(System.RPM, text, issues)

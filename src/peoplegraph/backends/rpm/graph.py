@@ -10,6 +10,7 @@ from peoplegraph.backends.rpm import wire
 from peoplegraph.backends.rpm.loaders import ByAgency, ByAssignment, ById, RepKey, RpmLoaders
 from peoplegraph.backends.rpm.wire import PhoneType
 from peoplegraph.context import Info
+from peoplegraph.errors import BadInput
 from peoplegraph.graph.lookahead import selects_only
 from peoplegraph.graph.node import Node
 from peoplegraph.graph.paging import check_keys
@@ -146,7 +147,7 @@ class Rep(Node, Person):
     def phone_numbers(self) -> list[PhoneNumber]:
         return [
             PhoneNumber(kind=phone_kind(phone.type), number=phone.number, type_code=phone.type)
-            for phone in self.contact.phone_numbers or ()
+            for phone in wire.phone_numbers(self.contact)
             if phone.number
         ]
 
@@ -199,18 +200,18 @@ class Rep(Node, Person):
                 if entry.supplier_id
                 else None,
             )
-            for entry in self.record.assignment_codes or ()
+            for entry in wire.assignment_codes(self.record)
         ]
 
     @strawberry.field(description="The rep's custom fields.")
     def fields(self) -> list[RepField]:
-        return [RepField(name=field.field, value=field.value) for field in self.record.fields or ()]
+        return [RepField(name=field.field, value=field.value) for field in wire.fields(self.record)]
 
     @strawberry.field(description="Notes on the rep, for staff.")
     def notes_for_staff(self) -> list[StaffNote]:
         return [
             StaffNote(note=entry.note, by=entry.by, added_at=entry.added)
-            for entry in self.record.notes_for_staff or ()
+            for entry in wire.notes_for_staff(self.record)
         ]
 
     @strawberry.field(description="When the rep was added, as RPM spells it.")
@@ -276,7 +277,9 @@ async def load_rep(info: Info, key: RepKey) -> Rep | None:
 
 async def rep_node(info: Info, key: str) -> Rep | None:
     """Return the rep that a global id leads to."""
-    rep_id = int(key) if key.isascii() and key.isdigit() and len(key) < 10 else 0
+    rep_id = int(key) if key.isascii() and key.isdigit() and len(key) <= 10 else 0
+    if not 0 < rep_id < 2**31 or str(rep_id) != key:
+        raise BadInput(f"{key[:100]!r} is not the id of a rep")
     if not selects_only(info, ("Rep", "Node", "Person"), BRIEF_FIELDS):
         return await load_rep(info, ById(rep_id))
     record = await info.context.loaders(RpmLoaders).brief.load(rep_id)
@@ -304,8 +307,9 @@ class Query:
         self, info: Info, rep_ids: Annotated[list[int], strawberry.argument(description="The reps' ids.")]
     ) -> list[Rep | None]:
         check_keys("repIds", rep_ids)
-        loaders = info.context.loaders(RpmLoaders)
         if selects_only(info, ("Rep", "Node", "Person"), BRIEF_FIELDS):
-            return await load_many(loaders.brief, rep_ids, lambda _, record: shape(record))
+            return await load_many(
+                lambda: info.context.loaders(RpmLoaders).brief, rep_ids, lambda _, record: shape(record)
+            )
         keys: list[RepKey] = [ById(rep_id) for rep_id in rep_ids]
-        return await load_many(loaders.rep, keys, lambda _, record: shape(record))
+        return await load_many(lambda: info.context.loaders(RpmLoaders).rep, keys, lambda _, record: shape(record))

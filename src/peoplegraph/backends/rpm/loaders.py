@@ -43,8 +43,8 @@ class RpmLoaders:
 
     `rep` costs one call of Rep for each distinct key; what was had by another key is had by its id, too.
     `brief` has only what AgentUsers tells, and makes that one call instead of several of Rep, from
-    `USERS_FROM` reps on that are not in hand. A rep that is not among the users, and every rep where the key
-    may not list them, is asked for by Rep after all.
+    `USERS_FROM` reps on that are not in hand; who is not among the users is unknown. Where the key may not
+    list users, each rep is asked for by Rep after all.
     """
 
     def __init__(self, client: RpmClient) -> None:
@@ -76,17 +76,13 @@ class RpmLoaders:
 
     async def _get_brief(self, rep_ids: list[int]) -> Sequence[wire.Rep | None | Exception]:
         missing = [rep_id for rep_id in rep_ids if not self.rep.holds(ById(rep_id))]
-        users: dict[int, wire.Rep] = {}
         if self._users.holds(EVERYBODY) or len(missing) >= USERS_FROM:
             try:
                 users = await self._users.load(EVERYBODY)
+                return [users.get(rep_id) for rep_id in rep_ids]
             except Forbidden:
-                users = {}  # the key may call Rep, and not list users
-
-        async def one(rep_id: int) -> wire.Rep | None:
-            return users.get(rep_id) or await self.rep.load(ById(rep_id))
-
-        return await each(rep_ids, one)
+                pass  # the key may call Rep, and not list users
+        return await each(rep_ids, lambda rep_id: self.rep.load(ById(rep_id)))
 
     async def _list_users(self, keys: list[str]) -> list[dict[int, wire.Rep]]:
         users = wire.agent_users((await self.client.agent_users()).body)

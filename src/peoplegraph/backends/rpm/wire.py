@@ -4,6 +4,7 @@ Decisions:
 - Phone type "Other" is 6: the prose of RepEdit says 4, its samples say 6. An unknown type stays readable.
 - `Relationship` is 0 or 1 on write and a word on read, compared without case, hyphens and spaces.
 - An id of 0 means that there is none; so does an entry of AgentUsers whose `RepID` is 0.
+- AgentUsers has every rep there is: RepAdd makes none without a user, and the list is not paginated.
 - `Name` of AgentUsers is what `Rep` calls `Rep`; its `Type` is a number, and not the `Type` of `Rep`.
 - `CommissionsHidden` means what it says; the prose beside it says the opposite.
 - A merged RepEdit sends the rep as it was read and overlaid, lists whole, fields that are not known here
@@ -65,6 +66,10 @@ class PhoneType(IntEnum):
     OTHER = 6
 
 
+NULL = msgspec.Raw(b"null")
+"""A list that is not there. Lists are decoded when they are asked for: a broken one spoils nothing else."""
+
+
 class PhoneNumber(msgspec.Struct, frozen=True, rename="pascal"):
     """An entry of `Contact.PhoneNumbers`."""
 
@@ -81,7 +86,7 @@ class Contact(msgspec.Struct, frozen=True, rename="pascal"):
     last_name: str | None = None
     title: str | None = None
     email: str | None = None
-    phone_numbers: list[PhoneNumber] | None = None
+    phone_numbers: msgspec.Raw = NULL
 
 
 NO_CONTACT = Contact()
@@ -126,9 +131,9 @@ class Rep(msgspec.Struct, frozen=True, rename="pascal"):
     agency_id: Int32 | None = msgspec.field(default=None, name="AgencyID")
     agency_archived: bool | None = None
     contact: Contact | None = NO_CONTACT
-    assignment_codes: list[AssignmentCode] | None = None
-    fields: list[Field] | None = None
-    notes_for_staff: list[Note] | None = None
+    assignment_codes: msgspec.Raw = NULL
+    fields: msgspec.Raw = NULL
+    notes_for_staff: msgspec.Raw = NULL
     added: str | None = None
     modified: str | None = None
 
@@ -171,6 +176,10 @@ class _ProbeAnswer(msgspec.Struct, frozen=True):
     Result: _Probe
 
 
+_phone_numbers = msgspec.json.Decoder(list[PhoneNumber] | None)
+_assignment_codes = msgspec.json.Decoder(list[AssignmentCode] | None)
+_fields = msgspec.json.Decoder(list[Field] | None)
+_notes = msgspec.json.Decoder(list[Note] | None)
 _rep = msgspec.json.Decoder(_RepAnswer)
 _agent_users = msgspec.json.Decoder(_AgentUsersAnswer)
 _probe = msgspec.json.Decoder(_ProbeAnswer)
@@ -188,6 +197,26 @@ def rep(body: bytes, rep_id: int | None = None) -> Rep:
     if rep_id not in (None, record.rep_id):
         raise unexpected(System.RPM, "answered with another rep")
     return record
+
+
+def phone_numbers(contact: Contact) -> list[PhoneNumber]:
+    """Read the phone numbers of a contact; raises `BadResponse`, as do the other lists."""
+    return decode(System.RPM, _phone_numbers, contact.phone_numbers) or []
+
+
+def assignment_codes(record: Rep) -> list[AssignmentCode]:
+    """Read the assignment codes of a rep."""
+    return decode(System.RPM, _assignment_codes, record.assignment_codes) or []
+
+
+def fields(record: Rep) -> list[Field]:
+    """Read the custom fields of a rep."""
+    return decode(System.RPM, _fields, record.fields) or []
+
+
+def notes_for_staff(record: Rep) -> list[Note]:
+    """Read the notes on a rep."""
+    return decode(System.RPM, _notes, record.notes_for_staff) or []
 
 
 def agent_users(body: bytes) -> list[Rep]:
@@ -230,9 +259,9 @@ def request_document(body: bytes) -> dict[str, Any]:
     record = {name: value for name, value in result.items() if name not in SERVER_FIELDS}
     contact = record.get("Contact") or {}
     record["Contact"] = {
-        "FirstName": "",
-        "LastName": "",
         **{name: value for name, value in contact.items() if name not in SERVER_CONTACT_FIELDS},
+        "FirstName": contact.get("FirstName") or "",
+        "LastName": contact.get("LastName") or "",
     }
     if not isinstance(record.get("Relationship"), str) or not all(
         isinstance(record.get(name), bool) for name in ("Enabled", "CommissionsHidden")
