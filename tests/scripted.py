@@ -32,7 +32,10 @@ async def scripted(script: Script, *, close_after: bool = False, drip_s: float =
     """
     upstream = Scripted("")
 
+    writers: set[asyncio.StreamWriter] = set()
+
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writers.add(writer)
         try:
             while head := await _head(reader):
                 line, *headers = head.split("\r\n")
@@ -53,13 +56,17 @@ async def scripted(script: Script, *, close_after: bool = False, drip_s: float =
         except (ConnectionError, asyncio.IncompleteReadError):
             pass
         finally:
+            writers.discard(writer)
             writer.close()
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     upstream.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    async with server:
+    try:
         yield upstream
+    finally:
         server.close()
+        for writer in list(writers):  # nobody may wait for connections that a pool keeps open
+            writer.close()
 
 
 async def _head(reader: asyncio.StreamReader) -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+import peoplegraph
 from peoplegraph.cli import DEMO_QUERY
 from peoplegraph.sandbox import collections
 from peoplegraph.sandbox.seed import human
@@ -92,6 +93,19 @@ async def test_demo_ends_in_time_with_a_request_under_way() -> None:
             assert await process.wait() == 0
         idle.close()
         half.close()
+        assert process.stderr is not None
+        assert b"Traceback" not in await process.stderr.read()
+
+
+RPM = {"PEOPLEGRAPH_RPM_URL": "http://127.0.0.1:9/Api2.svc", "PEOPLEGRAPH_RPM_API_KEY": "k"}
+
+
+async def test_help_and_version() -> None:
+    """`--help` says what each command does, `--version` which one it is."""
+    code, out, _ = await run("--help")
+    assert code == 0
+    assert all(name in out for name in ("demo", "serve", "sandbox", "schema"))
+    assert await run("--version") == (0, f"peoplegraph {peoplegraph.__version__}\n", "")
 
 
 async def test_a_port_that_is_taken() -> None:
@@ -99,8 +113,8 @@ async def test_a_port_that_is_taken() -> None:
     server = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0)
     port = str(server.sockets[0].getsockname()[1])
     async with server:
-        for arguments in (("demo", "--port", port), ("sandbox", "--port", port)):
-            code, _, err = await run(*arguments)
+        for arguments in (("demo", "--port", port), ("sandbox", "--port", port), ("serve", "--port", port)):
+            code, _, err = await run(*arguments, **RPM)
             assert code == 2
             assert err.splitlines()[-1] == f"peoplegraph: cannot listen on 127.0.0.1:{port}: Address already in use"
             assert "Traceback" not in err
@@ -111,7 +125,7 @@ async def test_a_file_that_is_no_database(tmp_path: Path) -> None:
     file = tmp_path / "letter.txt"
     file.write_text("Dear all,\n" * 1000)
     code, _, err = await run("sandbox", "--port", "0", "--data", str(file))
-    assert (code, err) == (2, "peoplegraph: file is not a database\n")
+    assert (code, err) == (2, f"peoplegraph: {file}: file is not a database\n")
     assert file.read_text().startswith("Dear all")
 
 
@@ -193,6 +207,9 @@ async def test_schema_check_shows_the_difference(tmp_path: Path) -> None:
     assert "-  assignedId" in out
     assert "+  assigneeId" in out
     assert err.startswith(f"peoplegraph: {other} is not the schema")
-    code, _, err = await run("schema", "--check", str(tmp_path / "nowhere.graphql"))
-    assert code == 2
-    assert "Traceback" not in err
+    (tmp_path / "binary").write_bytes(b"\xff\xfe")
+    for name in ("nowhere.graphql", "binary"):
+        code, _, err = await run("schema", "--check", str(tmp_path / name))
+        assert code == 2
+        assert err.startswith("peoplegraph: ")
+        assert err.count("\n") == 1

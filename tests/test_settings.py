@@ -143,3 +143,12 @@ def test_misspelled_variables_are_noticed(monkeypatch: pytest.MonkeyPatch) -> No
 def test_every_setting_has_its_help() -> None:
     """No setting is without a sentence that says what it does."""
     assert [name for name, field in variables() if not field.description] == []
+
+
+def test_a_dotenv_file_is_no_second_class(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """`.env` may name the TOML file, and a misspelled variable in it is noticed."""
+    (tmp_path / "gateway.toml").write_text("port = 9")
+    (tmp_path / ".env").write_text(f"PEOPLEGRAPH_CONFIG={tmp_path / 'gateway.toml'}\nPEOPLEGRAPH_PROT=1\n")
+    put(monkeypatch, **RPM)
+    assert Settings.load().port == 9
+    assert list(unknown_variables()) == [("PEOPLEGRAPH_PROT", "PEOPLEGRAPH_PORT")]

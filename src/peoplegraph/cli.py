@@ -4,23 +4,24 @@ import asyncio
 import difflib
 import logging
 import signal
-import sqlite3
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from importlib.metadata import version as distribution_version
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 import uvicorn
+from starlette.applications import Starlette
 
 from peoplegraph.app import create_app
 from peoplegraph.sandbox import Blocks, Sandbox
-from peoplegraph.sandbox.serving import serving
+from peoplegraph.sandbox.serving import listen, serving
 from peoplegraph.schema import print_schema
 from peoplegraph.settings import PREFIX, CredentialMode, CurrentAssignee, Settings, SettingsError
 
-app = typer.Typer(add_completion=False, no_args_is_help=True, help=__doc__, pretty_exceptions_enable=False)
+app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 
 Host = Annotated[str | None, typer.Option(help="The address to listen on, instead of the setting's.")]
 Port = Annotated[int | None, typer.Option(min=0, max=65535, help="The port, instead of the setting's.")]
@@ -44,19 +45,33 @@ DEMO_QUERY = """\
 
 def main() -> None:
     """Run the command line."""
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
-    logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    _log()
     try:
         app()
-    except SettingsError as error:
+    except (SettingsError, OSError, UnicodeDecodeError) as error:
         _fail(str(error))
-    except (OSError, sqlite3.Error) as error:
-        _fail(str(error))
+
+
+def worker() -> Starlette:
+    """Return the gateway, in a process of its own."""
+    _log()
+    return create_app()
+
+
+@app.callback(invoke_without_command=True)
+def _version(
+    *, version: Annotated[bool, typer.Option("--version", help="Print the version and end.")] = False
+) -> None:
+    """One GraphQL schema over Billtrust Collections, Billtrust Disputes and RPM."""
+    if version:
+        _print(f"peoplegraph {distribution_version('peoplegraph')}")
+        raise typer.Exit
 
 
 @app.command()
 def demo(host: Host = None, port: Port = None, data: Data = None) -> None:
     """Start the three emulated systems and the gateway over them."""
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)
     asyncio.run(_demo(_overrides(host, port), data))
 
 
@@ -64,12 +79,14 @@ def demo(host: Host = None, port: Port = None, data: Data = None) -> None:
 def serve(host: Host = None, port: Port = None) -> None:
     """Start the gateway over the systems that the settings name."""
     settings = Settings.load(**_overrides(host, port))
+    listen(settings.host, settings.port).close()  # to say in one line what is wrong with it
     uvicorn.run(
-        "peoplegraph.app:create_app",
+        "peoplegraph.cli:worker",
         factory=True,
         host=settings.host,
         port=settings.port,
         workers=settings.workers,
+        log_config=None,
         server_header=False,
         access_log=False,
         timeout_graceful_shutdown=10,
@@ -86,6 +103,7 @@ def sandbox(
     data: Data = None,
 ) -> None:
     """Start the three emulated systems alone, and print the settings that point a gateway at them."""
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)
     asyncio.run(_sandbox(host, port, data))
 
 
@@ -119,7 +137,7 @@ async def _demo(overrides: dict[str, Any], data: Path | None) -> None:
     async with _sandbox_running("127.0.0.1", 0, data) as blocks:
         systems = {name: {**block, "credential": CredentialMode.GATEWAY} for name, block in blocks.items()}
         settings = Settings.load(**overrides, **systems, current_assignee=CurrentAssignee.KEY_OWNER)
-        async with serving(create_app(settings), settings.host, settings.port, lifespan=True) as url:
+        async with serving((create_app(settings),), settings.host, settings.port, lifespan=True) as (url,):
             _print(f"GraphiQL: {url}/graphql\n\nA query to try:\n\n{DEMO_QUERY}\n\nCtrl-C ends it.")
             await stop.wait()
 
@@ -158,6 +176,17 @@ def _stop_event() -> asyncio.Event:
 def _overrides(host: str | None, port: int | None) -> dict[str, Any]:
     given = {"host": host, "port": port}
     return {name: value for name, value in given.items() if value is not None}
+
+
+def _log() -> None:
+    """Log to standard error, what uvicorn has to say among it."""
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    logging.getLogger("uvicorn.error").addFilter(lambda record: not _is_cancellation(record))
+
+
+def _is_cancellation(record: logging.LogRecord) -> bool:
+    """Whether uvicorn tells of a request that it has itself cut short, at the end of its time."""
+    return record.exc_info is not None and isinstance(record.exc_info[1], asyncio.CancelledError)
 
 
 def _print(text: str) -> None:

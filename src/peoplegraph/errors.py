@@ -158,10 +158,15 @@ def describe(error: GraphQLError, request_id: str) -> GraphQLFormattedError:
         extensions = {"code": _request_error_code(error)}
     else:
         log.error("request %s failed at %s", request_id, error.path, exc_info=cause)
-        formatted["message"] = f"Internal error. The gateway's log has the cause under request {request_id}."
+        formatted["message"] = internal_message(request_id)
         extensions = {"code": "INTERNAL"}
     formatted["extensions"] = {**extensions, "requestId": request_id}
     return formatted
+
+
+def internal_message(request_id: str) -> str:
+    """Return all that a caller learns of a bug."""
+    return f"Internal error. The gateway's log has the cause under request {request_id}."
 
 
 def _request_error_code(error: GraphQLError) -> str:

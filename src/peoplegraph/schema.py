@@ -1,10 +1,12 @@
 """The schema: the roots of all backends joined, with `node` and `nodes` over their types."""
 
+from collections.abc import Iterator
 from functools import cache
 from typing import Annotated
 
 import strawberry
-from graphql import GraphQLError
+from graphql import GraphQLError, OperationDefinitionNode
+from strawberry.extensions import SchemaExtension
 from strawberry.schema.config import StrawberryConfig
 from strawberry.tools import merge_types
 from strawberry.types import ExecutionContext
@@ -61,6 +63,20 @@ class Schema(strawberry.Schema):
         """Log nothing here."""
 
 
+class OperationNameCheck(SchemaExtension):
+    """Refuses a document of several operations without a name: Strawberry would run the first of them."""
+
+    def on_validate(self) -> Iterator[None]:
+        """Check before validation, which is not run for a document that is refused here."""
+        context = self.execution_context
+        definitions = context.graphql_document.definitions if context.graphql_document else ()
+        operations = [d for d in definitions if isinstance(d, OperationDefinitionNode)]
+        if len(operations) > 1 and context._provided_operation_name is None:  # noqa: SLF001  # has no other name
+            message = "Must provide operation name if query contains multiple operations."
+            context.pre_execution_errors = [GraphQLError(message)]
+        yield
+
+
 @cache
 def build_schema() -> Schema:
     """Join the backends' roots, once in a process."""
@@ -77,6 +93,7 @@ def build_schema() -> Schema:
         query=query,
         mutation=mutation,
         types=[*types, *USER_ERRORS],
+        extensions=[OperationNameCheck],
         config=StrawberryConfig(scalar_map=SCALARS),
     )
 

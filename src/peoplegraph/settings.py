@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
+from dotenv import dotenv_values
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import (
     BaseSettings,
@@ -181,7 +182,7 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003  # the signature is pydantic's
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Put the TOML file last, and leave secret directories out."""
-        toml = os.environ.get(f"{PREFIX}CONFIG")
+        toml = os.environ.get(f"{PREFIX}CONFIG") or dotenv_values(".env").get(f"{PREFIX}CONFIG")
         if toml and not Path(toml).is_file():
             raise SettingsError(f"{PREFIX}CONFIG: there is no file {toml}")
         file = TomlConfigSettingsSource(settings_cls, toml)
@@ -215,9 +216,9 @@ class Settings(BaseSettings):
 
 
 def unknown_variables() -> Iterator[tuple[str, str | None]]:
-    """Yield each `PEOPLEGRAPH_…` variable of the environment that is no setting, and the setting meant."""
+    """Yield each `PEOPLEGRAPH_…` variable, also of `.env`, that is no setting, and the setting meant."""
     known = [name.removeprefix(PREFIX) for name, _ in variables()] + ["CONFIG"]
-    for name in sorted(os.environ):
+    for name in sorted({*os.environ, *dotenv_values(".env")}):
         if name.startswith(PREFIX) and name.removeprefix(PREFIX) not in known:
             close = difflib.get_close_matches(name.removeprefix(PREFIX), known, n=1)
             yield name, PREFIX + close[0] if close else None

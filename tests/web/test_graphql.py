@@ -12,6 +12,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.routing import Route
 
+from peoplegraph import create_app
 from peoplegraph.backends import BACKENDS
 from peoplegraph.context import Context
 from peoplegraph.sandbox import Blocks
@@ -105,6 +106,24 @@ async def test_operations_that_are_not_valid(gateway: Gateway, query: str, code:
     assert gateway.calls == []
 
 
+async def test_several_operations_need_a_name(gateway: Gateway) -> None:
+    """Of several operations none is run unless it is named; a name that is not there is an error."""
+    document = (
+        """mutation m { deleteAssignee(by: { assigneeId: "asg-0001" }) { deleted } } query q { __typename }"""
+    )
+    reply = await gateway.ask(document)
+    assert reply.data is None
+    assert [e["extensions"]["code"] for e in reply.errors] == ["GRAPHQL_VALIDATION_FAILED"]
+    assert gateway.calls == []
+    named = await gateway.post(json={"query": document, "operationName": "q"})
+    assert named.json() == {"data": {"__typename": "Query"}}
+    for name in ("nope", "\ud800"):
+        body = json.dumps({"query": document, "operationName": name})
+        refused = await gateway.post(content=body, headers=JSON)
+        assert refused.status_code == 400
+        assert refused.json()["errors"][0]["extensions"]["code"] == "BAD_REQUEST"
+
+
 async def test_a_lookup_by_two_keys_in_variables(gateway: Gateway) -> None:
     """@oneOf holds for variables as well."""
     for by in ({}, {"assigneeId": "a", "email": "b"}, {"assigneeId": None}):
@@ -157,3 +176,44 @@ async def test_a_bug_is_masked_and_logged(buggy: httpx.AsyncClient, caplog: pyte
     assert "secret" not in json.dumps(body)
     assert "secret detail" in caplog.text
     assert request_id in caplog.text
+
+
+async def test_a_caller_that_hangs_up(blocks: Blocks, caplog: pytest.LogCaptureFixture) -> None:
+    """A request that ends in the middle of its body is nobody's error, and leaves no trace."""
+    app = create_app(settings_for(blocks))
+    messages = iter([{"type": "http.request", "body": b"{", "more_body": True}, {"type": "http.disconnect"}])
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        return next(messages)
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": "/graphql",
+        "query_string": b"",
+        "headers": [(b"content-type", b"application/json")],
+    }
+    async with app.router.lifespan_context(app):
+        await app(scope, receive, send)
+    assert sent == []
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
+
+
+async def test_a_bug_outside_of_an_operation_is_masked(caplog: pytest.LogCaptureFixture) -> None:
+    """Whatever goes wrong in the endpoint itself is a GraphQL error with the request's id."""
+
+    def make_context(_: Request, __: str) -> Context:
+        raise RuntimeError("secret")
+
+    app = Starlette(routes=[Route("/graphql", Endpoint(build_schema(), make_context))])
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://gateway") as client:
+        reply = await client.post("/graphql", json={"query": "{ __typename }"})
+    assert reply.status_code == 500
+    (error,) = reply.json()["errors"]
+    assert error["extensions"] == {"code": "INTERNAL", "requestId": reply.headers["x-request-id"]}
+    assert "secret" not in reply.text
+    assert "secret" in caplog.text

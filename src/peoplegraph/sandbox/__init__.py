@@ -5,7 +5,7 @@ pages leave open is decided for the worse: an answer that is not promised does n
 """
 
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from peoplegraph.sandbox.collections import Collections
@@ -39,12 +39,11 @@ class Sandbox:
 
         Yields the settings with which a gateway finds them.
         """
-        async with AsyncExitStack() as stack:
-            blocks: Blocks = {}
-            for offset, system in enumerate(self.systems):
-                url = await stack.enter_async_context(serving(system, host, port and port + offset))
-                blocks[system.name.lower()] = {"url": url + system.base, **system.settings}
-            yield blocks
+        async with serving(self.systems, host, port) as urls:
+            yield {
+                system.name.lower(): {"url": url + system.base, **system.settings}
+                for url, system in zip(urls, self.systems, strict=True)
+            }
 
     def close(self) -> None:
         """Close the store."""

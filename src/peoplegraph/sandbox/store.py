@@ -54,12 +54,15 @@ class Store:
     """All tables, in one SQLite database; each write is durable when the call that made it is answered."""
 
     def __init__(self, file: Path | None = None) -> None:
-        """Open `file`, or begin in memory; raises `sqlite3.Error` for a file that is no database."""
-        self._connection = sqlite3.connect(file or ":memory:", isolation_level=None)
-        self._connection.execute(
-            "CREATE TABLE IF NOT EXISTS records "
-            "(kind TEXT, key TEXT, document TEXT NOT NULL, PRIMARY KEY (kind, key))"
-        )
+        """Open `file`, or begin in memory; raises `OSError` for a file that cannot be a database."""
+        try:
+            self._connection = sqlite3.connect(file or ":memory:", isolation_level=None)
+            self._connection.execute(
+                "CREATE TABLE IF NOT EXISTS records "
+                "(kind TEXT, key TEXT, document TEXT NOT NULL, PRIMARY KEY (kind, key))"
+            )
+        except sqlite3.Error as error:
+            raise OSError(f"{file}: {error}") from None
         self.representatives = Table(self._connection, "representative")
         self.accounts = Table(self._connection, "account")
         self.documents = Table(self._connection, "document")

@@ -1,14 +1,15 @@
 """The GraphQL endpoint: Strawberry's view, with this gateway's context, errors and manners."""
 
 import json
+import logging
 import uuid
 from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any
 
 from cross_web import HTTPException
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket
 from strawberry.asgi import GraphQL
@@ -17,8 +18,10 @@ from strawberry.http.base import BaseRequestProtocol
 from strawberry.types import ExecutionResult
 
 from peoplegraph.context import Context
-from peoplegraph.errors import describe
+from peoplegraph.errors import describe, internal_message
 from peoplegraph.schema import Schema
+
+log = logging.getLogger(__name__)
 
 MakeContext = Callable[[Request, str], Context]
 """Makes the context of a request with that id."""
@@ -40,17 +43,19 @@ class Endpoint(GraphQL[Context, None]):
         try:
             response = await self.run(Request(scope, receive))
         except HTTPException as error:
-            body = {
-                "errors": [
-                    {
-                        "message": error.reason,
-                        "extensions": {"code": "BAD_REQUEST", "requestId": request_id},
-                    }
-                ]
-            }
-            response = JSONResponse(body, status_code=error.status_code)
+            response = self._refuse(error.status_code, "BAD_REQUEST", error.reason, request_id)
+        except ClientDisconnect:
+            return
+        except Exception:
+            log.exception("request %s failed", request_id)
+            response = self._refuse(500, "INTERNAL", internal_message(request_id), request_id)
         response.headers["X-Request-Id"] = request_id
         await response(scope, receive, send)
+
+    @staticmethod
+    def _refuse(status: int, code: str, message: str, request_id: str) -> Response:
+        error = {"message": message, "extensions": {"code": code, "requestId": request_id}}
+        return Response(json.dumps({"errors": [error]}), status, media_type="application/json")
 
     async def get_context(
         self,
@@ -81,7 +86,7 @@ class Endpoint(GraphQL[Context, None]):
         try:
             decoded = json.loads(data, parse_constant=_refuse_constant)
         except (ValueError, RecursionError):
-            raise HTTPException(400, "The request's JSON cannot be parsed") from None
+            raise HTTPException(400, "The request holds JSON that cannot be parsed") from None
         if not isinstance(decoded, dict | list):
             raise HTTPException(400, "The request's JSON must be an object")
         return decoded
