@@ -106,7 +106,7 @@ def test_a_broken_toml_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
     """A TOML file that cannot be parsed is named by its variable."""
     (tmp_path / "gateway.toml").write_text("port = = 1")
     put(monkeypatch, **RPM, CONFIG=str(tmp_path / "gateway.toml"))
-    with pytest.raises(SettingsError, match=r"^PEOPLEGRAPH_CONFIG: "):
+    with pytest.raises(SettingsError, match=r"^PEOPLEGRAPH_CONFIG or .env: "):
         Settings.load()
 
 

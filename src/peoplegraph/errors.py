@@ -70,7 +70,7 @@ class NotConfigured(UpstreamError):
 
 
 class TimedOut(UpstreamError):
-    """The deadline passed before a read was answered."""
+    """The deadline passed before a read was answered, or before a write was sent."""
 
     code = "UPSTREAM_TIMEOUT"
     retryable = True

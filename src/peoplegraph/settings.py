@@ -198,7 +198,7 @@ class Settings(BaseSettings):
         except ValidationError as error:
             raise SettingsError(_one_line(error)) from None
         except (OSError, ValueError) as error:
-            raise SettingsError(f"{PREFIX}CONFIG: {error}") from None
+            raise SettingsError(f"{PREFIX}CONFIG or .env: {error}") from None
         if not settings.configured:
             urls = ", ".join(f"{PREFIX}{system.name}_URL" for system in System)
             raise SettingsError(f"no system is configured: set at least one of {urls}")

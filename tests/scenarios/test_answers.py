@@ -14,13 +14,14 @@ from tests.scripted import http
 async def test_a_broken_row_spoils_only_what_needs_it(gateway_with: MakeGateway) -> None:
     """In a list call with a row that cannot be understood the others are found; the list itself is an error."""
     good = {"active": True, "allUpdates": True, "dailyDigest": True, "isDefault": False}
-    rows = [good | {"assigneeId": "A", "person": {"email": "a@b.example"}}, {"assigneeId": "B"}]
+    rows = [good | {"assigneeId": "A", "person": {"email": "a@b.example"}}, {"assigneeId": "B"}, good | {"x": "?"}]
     query = """{
       found: assignee(by: { email: "A@B.example" }) { assigneeId }
       lost: assignee(by: { assigneeId: "B" }) { assigneeId }
       assignees { totalCount }
     }"""
-    reply, requests = await ask_scripted(gateway_with, "disputes", lambda _: http(200, json.dumps(rows)), query)
+    body = json.dumps(rows).encode().replace(b"?", b"\xff")
+    reply, requests = await ask_scripted(gateway_with, "disputes", lambda _: http(200, body), query)
     assert reply.data == {"found": {"assigneeId": "A"}, "lost": None, "assignees": None}
     assert reply.codes == {"lost": "UPSTREAM_BAD_RESPONSE", "assignees": "UPSTREAM_BAD_RESPONSE"}
     assert len(requests) == 1

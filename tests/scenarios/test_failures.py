@@ -142,6 +142,7 @@ GARBAGE: dict[str, bytes] = {
     "null": b"null",
     "a list of nonsense": b"[1, 2]",
     "no UTF-8": b'{"name": "\xff"}',
+    "no UTF-8 where nobody looks": b'{"x": "\xff"}',
     "deep nesting": b"[" * 100_000,
     "another shape": b'{"unexpected": true}',
     "wrong types": b'{"name": 5, "assigneeId": 5, "Result": {"RepID": "x"}}',
@@ -210,17 +211,21 @@ async def test_every_status_has_its_code(
 
 @pytest.mark.parametrize("system", SYSTEMS)
 @pytest.mark.parametrize(
-    "answer",
-    [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{", b"nonsense\r\n\r\n"],
+    ("answer", "code"),
+    [
+        (b"", "UPSTREAM_UNAVAILABLE"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{", "UPSTREAM_UNAVAILABLE"),
+        (b"nonsense\r\n\r\n", "UPSTREAM_BAD_RESPONSE"),
+    ],
     ids=["no", "cut", "no HTTP"],
 )
-async def test_a_broken_connection(gateway_with: MakeGateway, system: str, answer: bytes) -> None:
-    """No answer, or a cut one, is UPSTREAM_UNAVAILABLE to a read, UPSTREAM_OUTCOME_UNKNOWN to a write."""
+async def test_a_broken_connection(gateway_with: MakeGateway, system: str, answer: bytes, code: str) -> None:
+    """No answer, a cut one or one that is no HTTP has its code to a read, and is unknown to a write."""
     async with scripted(lambda _: answer, close_after=True) as upstream:
         gateway = await gateway_with(**{system: {"url": upstream.url}})
         read = await gateway.ask(READS[system])
         write = await gateway.ask(WRITES[system])
-    assert read.codes == {"result": "UPSTREAM_UNAVAILABLE"}
+    assert read.codes == {"result": code}
     assert write.codes == {"result": "UPSTREAM_OUTCOME_UNKNOWN"}
     assert write.errors[0]["extensions"]["retryable"] is False
 

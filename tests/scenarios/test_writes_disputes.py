@@ -347,19 +347,22 @@ async def test_a_write_without_an_answer_is_read_back(gateway_with: MakeGateway)
         ({"email": "E@x.example", "departmentId": "d2"}, "B", 1),
         ({"email": "e@x.example", "departmentCode": "TWO"}, "B", 2),
         ({"userId": "u", "departmentId": "d2"}, "C", 1),
-        ({"email": "e@x.example"}, "A", 1),
+        ({"email": "f@x.example"}, "D", 1),
+        ({"email": "e@x.example"}, None, 1),
+        ({"email": "e@x.example", "departmentCode": "NONE"}, None, 2),
         ({"email": "other@x.example", "departmentId": "d2"}, None, 1),
     ],
 )
 async def test_a_create_without_an_answer_finds_the_very_record(
     gateway_with: MakeGateway, given: dict[str, str], expected: str | None, calls: int
 ) -> None:
-    """What was created is found by user or address in its own department, not in another one."""
+    """What was created is found by user or address in its own department, or nothing is passed off as it."""
     good = {"active": True, "allUpdates": True, "dailyDigest": True, "isDefault": False}
     rows = [
         good | {"assigneeId": "A", "departmentId": "d1", "person": {"email": "e@x.example"}, "userId": "u"},
         good | {"assigneeId": "B", "departmentId": "d2", "person": {"email": "e@x.example"}},
         good | {"assigneeId": "C", "departmentId": "d2", "userId": "u"},
+        good | {"assigneeId": "D", "departmentId": "d2", "person": {"email": "f@x.example"}},
     ]
 
     def script(request: str) -> bytes:
@@ -370,8 +373,9 @@ async def test_a_create_without_an_answer_finds_the_very_record(
 
     async with scripted(script) as upstream:
         gateway = await gateway_with(disputes={"url": upstream.url})
-        data = await gateway.data(CREATE % "assignee { assigneeId }", i=given)
-    assert data["result"]["assignee"] == (expected and {"assigneeId": expected})
+        reply = await gateway.ask(CREATE % "assignee { assigneeId } errors { message }", i=given)
+    assert reply.data["result"] == {"assignee": expected and {"assigneeId": expected}, "errors": []}
+    assert reply.codes == ({} if expected else {"result.assignee": "UPSTREAM_BAD_RESPONSE"})
     assert len(upstream.requests) == 1 + calls
 
 

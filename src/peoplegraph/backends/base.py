@@ -17,8 +17,11 @@ from peoplegraph.graph.person import Person
 from peoplegraph.systems import System
 from peoplegraph.upstream.call import Answer, Call
 
-MAX_KEY_LENGTH = 1000
-"""Characters of a key; no vendor tells its own bound, and servers take some 8 kB of path."""
+MAX_KEY_BYTES = 2000
+"""The bytes of a key, percent-encoded; no vendor tells its own bound, and servers take some 8 kB of path."""
+
+UNDECODABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+"""What decoding raises for what is not what it should be."""
 
 log = logging.getLogger(__name__)
 
@@ -88,12 +91,13 @@ def path(*segments: str) -> str:
 
 def quoted(text: str) -> str:
     """Percent-encode a key for a path or a query; raises `BadInput` for one that cannot be sent."""
-    if len(text) > MAX_KEY_LENGTH:
-        raise BadInput(f"A key may have at most {MAX_KEY_LENGTH} characters")
     try:
-        return quote(text, safe="")
+        encoded = quote(text, safe="")
     except UnicodeEncodeError:
         raise BadInput("A key must be valid Unicode text") from None
+    if len(encoded) > MAX_KEY_BYTES:
+        raise BadInput(f"A key may have at most {MAX_KEY_BYTES} bytes, percent-encoded")
+    return encoded
 
 
 def _segment(text: str) -> str:
@@ -128,7 +132,7 @@ def decode(system: System, decoder: msgspec.json.Decoder[T], body: bytes | msgsp
     """Decode a body, or a part of one; raises `BadResponse` where it is not what the vendor's page says."""
     try:
         return decoder.decode(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+    except UNDECODABLE as error:
         log.warning("%s: %s", system.title, error)  # which place and which types, never a value
         raise BadResponse(system, f"{system.title} sent an answer that cannot be understood") from error
 

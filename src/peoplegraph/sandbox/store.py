@@ -61,6 +61,7 @@ class Store:
                 "CREATE TABLE IF NOT EXISTS records "
                 "(kind TEXT, key TEXT, document TEXT NOT NULL, PRIMARY KEY (kind, key))"
             )
+            self._connection.execute("SELECT kind, key, document FROM records LIMIT 1")
         except sqlite3.Error as error:
             raise OSError(f"{file}: {error}") from None
         self.representatives = Table(self._connection, "representative")

@@ -87,18 +87,21 @@ class DisputesLoaders:
         roster = await self.roster.load(department_id if department_id and alone else WHOLE_TENANT)
         return roster.all() if department_id is None else roster.of_department(department_id)
 
-    async def find_created(self, body: Mapping[str, Any]) -> Assignee | None:
-        """Find what a create has made, in its department, where its answer did not say."""
+    async def find_created(self, body: Mapping[str, Any]) -> Assignee:
+        """Find what a create has made where its answer did not say; raises `BadResponse` if that cannot be told."""
         department_id = body.get("departmentId")
         if body.get("departmentCode") is not None:
-            departments = await self.departments.load(WHOLE_TENANT)
-            code = body["departmentCode"]
-            department_id = next((d.department_id for d in departments if d.code == code), None)
+            codes = {d.code: d.department_id for d in await self.departments.load(WHOLE_TENANT)}
+            department_id = codes.get(body["departmentCode"], "")
         user_id, email = body.get("userId"), (body.get("person", {}).get("email") or "").casefold()
-        candidates = await self.assignees_of(department_id, alone=True)
-        if user_id:
-            return next((a for a in candidates if a.user_id == user_id), None)
-        return next((a for a in candidates if (a.email or "").casefold() == email), None)
+        found = [
+            a
+            for a in await self.assignees_of(department_id, alone=True)
+            if (a.user_id == user_id if user_id else (a.email or "").casefold() == email)
+        ]
+        if len(found) != 1:
+            raise unexpected(System.DISPUTES, "created the assignee, and did not say which it is")
+        return found[0]
 
     async def _look_up(self, keys: list[Lookup]) -> Sequence[Assignee | None | Exception]:
         self._looked_up += len(keys)
@@ -124,6 +127,11 @@ class DisputesLoaders:
         if not is_it:
             raise unexpected(System.DISPUTES, "answered with another assignee")
         return record, answer.body
+
+    async def reread(self, lookup: Lookup) -> Assignee:
+        """Read what was just written, where the answer to the write did not have it."""
+        record, _ = await self.read(lookup)
+        return record
 
     async def _get(self, lookup: Lookup) -> Assignee:
         record, _ = await self.read(lookup)

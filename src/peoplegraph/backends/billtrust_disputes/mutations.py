@@ -126,16 +126,18 @@ class AssigneePayload:
         default_factory=list, description="Why nothing was written; empty on success."
     )
     answer: strawberry.Private[Answer | None] = None
-    again: strawberry.Private[Callable[[], Awaitable[wire.Assignee | None]] | None] = None
+    again: strawberry.Private[Callable[[], Awaitable[wire.Assignee]] | None] = None
     assignee_id: strawberry.Private[str | None] = None
 
-    @strawberry.field(description="The assignee as it is now; null if nothing was written.")
+    @strawberry.field(
+        description="The assignee as it is now; null if nothing was written. Costs a call where the write's own "
+        "answer does not have it."
+    )
     async def assignee(self, info: Info) -> Assignee | None:
         if self.answer is None:
             return None
         if not self.answer.body.strip() and self.again:
-            fetched = await self.again()
-            return shape(fetched) if fetched else None
+            return shape(await self.again())
         record = wire.assignee(self.answer.body)
         if self.assignee_id not in (None, record.assignee_id):
             raise unexpected(System.DISPUTES, "answered with another assignee")
@@ -267,7 +269,7 @@ async def _put(
     else:
         answer = await loaders.client.put_assignee_by_email(target.spelled, body)
     written = by_id(assignee_id) if assignee_id else by_email(body.get("person", {}).get("email") or target.spelled)
-    return AssigneePayload(answer=answer, again=lambda: loaders.assignee.load(written), assignee_id=assignee_id)
+    return AssigneePayload(answer=answer, again=lambda: loaders.reread(written), assignee_id=assignee_id)
 
 
 def _refused(refusal: Refused | Forbidden) -> AssigneePayload:

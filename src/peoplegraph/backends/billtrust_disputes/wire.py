@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from peoplegraph.backends.answers import unexpected
-from peoplegraph.backends.base import decode, document
+from peoplegraph.backends.base import UNDECODABLE, decode, document
 from peoplegraph.backends.batching import by_key
 from peoplegraph.errors import BadResponse
 from peoplegraph.systems import System
@@ -171,7 +171,7 @@ def assignees(body: bytes) -> Roster:
     for row in rows:
         try:
             understood.append(_assignee.decode(row))
-        except (msgspec.MsgspecError, RecursionError):
+        except UNDECODABLE:
             continue
     return Roster(understood, broken=True)
 

@@ -75,7 +75,7 @@ class RpmLoaders:
         return record
 
     async def _get_brief(self, rep_ids: list[int]) -> Sequence[wire.Rep | None | Exception]:
-        missing = [rep_id for rep_id in rep_ids if not self.rep.holds(ById(rep_id))]
+        missing = [rep_id for rep_id in rep_ids if rep_id > 0 and not self.rep.holds(ById(rep_id))]
         if self._users.holds(EVERYBODY) or len(missing) >= USERS_FROM:
             try:
                 users = await self._users.load(EVERYBODY)
