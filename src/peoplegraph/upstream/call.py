@@ -6,6 +6,12 @@ from typing import Literal
 
 from peoplegraph.systems import System
 
+CLOSE_GRACE_S = 0.5
+"""How long calls under way may take once an engine is closing."""
+
+LATE_WRITE_S = 60.0
+"""How long an engine awaits the answer to a write that its caller waits for no more."""
+
 
 @dataclass(frozen=True, slots=True)
 class Credential:
@@ -25,7 +31,7 @@ class Call:
     """
 
     system: System
-    method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
+    method: Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
     target: str
     credential: Credential
     deadline: float

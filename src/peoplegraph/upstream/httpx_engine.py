@@ -2,14 +2,15 @@
 
 Entered at the transport, below `httpx.AsyncClient`: no cookie jar, no redirects, no default headers, and a
 target that stays as it was encoded. A call in flight is never cancelled, because httpcore's pool does not
-survive that: it runs in a task of its own, and only the waiting for it ends early.
+survive that: it runs in a task of its own, and only the waiting for it ends early. An upstream that drips its
+headers can so hold a connection beyond the deadline, which the `http1` engine does not let it.
 """
 
 import asyncio
 import logging
 import ssl
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, partial
 from types import TracebackType
 from typing import Any, Self
 
@@ -17,17 +18,15 @@ import httpx
 
 from peoplegraph.errors import BadResponse, OutcomeUnknown, TimedOut, Unavailable
 from peoplegraph.systems import System
-from peoplegraph.upstream.call import Answer, Call
+from peoplegraph.upstream.body import MAX_BODY_BYTES, TOO_LARGE, Broken, decoded
+from peoplegraph.upstream.call import CLOSE_GRACE_S, LATE_WRITE_S, Answer, Call
 
 log = logging.getLogger(__name__)
 
-MAX_BODY_BYTES = 16 * 1024 * 1024
-"""The largest answer that is read."""
-
 CONNECT_TIMEOUT_S = 5.0
 
-CLOSE_GRACE_S = 1.0
-"""How long calls under way may take once the engine is closing."""
+_CUT = ("Server disconnected", "peer closed connection")
+"""What h11 says of an answer that is cut; the rest of what it says is of one that is malformed."""
 
 _NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.UnsupportedProtocol)
 """What httpx raises before it has sent the first byte."""
@@ -46,7 +45,7 @@ class HttpxEngine:
         connections: Mapping[System, int],
         transports: Mapping[System, httpx.AsyncBaseTransport] | None = None,
     ) -> None:
-        given = transports or {}
+        given = self._handed_in = dict(transports or {})
         self._bases = {system: httpx.URL(base) for system, base in bases.items()}
         self._transports: dict[System, httpx.AsyncBaseTransport] = {
             system: httpx.AsyncHTTPTransport(
@@ -75,13 +74,13 @@ class HttpxEngine:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        if self._in_flight:
+            await asyncio.wait(self._in_flight, timeout=CLOSE_GRACE_S)
         for transport in self._transports.values():
             await transport.aclose()
-        if self._in_flight:
-            _, late = await asyncio.wait(self._in_flight, timeout=CLOSE_GRACE_S)
-            for task in late:
-                task.cancel()
-            await asyncio.gather(*late, return_exceptions=True)
+        for task in self._in_flight:
+            task.cancel()
+        await asyncio.gather(*self._in_flight, return_exceptions=True)
 
     async def send(self, call: Call) -> Answer:
         """Carry `call` and return its answer.
@@ -89,12 +88,13 @@ class HttpxEngine:
         A deadline that passes before the first byte is sent ends the call; behind that it ends the waiting,
         and not the call.
         """
-        flight = _Flight(call)
+        flight = _Flight(call, traced=call.system not in self._handed_in)
         try:
-            async with asyncio.timeout_at(call.deadline), self._slots[call.system]:
+            async with asyncio.timeout_at(call.deadline):
+                await self._slots[call.system].acquire()  # given back when the call lands, waited for or not
                 task = asyncio.create_task(self._carry(flight))
                 self._in_flight.add(task)
-                task.add_done_callback(self._landed)
+                task.add_done_callback(partial(self._landed, flight))
                 return await asyncio.shield(task)
         except TimeoutError:
             raise flight.give_up() from None
@@ -102,15 +102,19 @@ class HttpxEngine:
             flight.give_up()
             raise
 
-    def _landed(self, task: asyncio.Task[Answer]) -> None:
+    def _landed(self, flight: "_Flight", task: asyncio.Task[Answer]) -> None:
         self._in_flight.discard(task)
-        if not task.cancelled():
-            task.exception()  # one that nobody waits for any more must not be reported as never retrieved
+        self._slots[flight.call.system].release()
+        error = None if task.cancelled() else task.exception()  # retrieved, though nobody waits any more
+        if flight.is_given_up and flight.is_sent and not flight.call.reads:
+            outcome = type(error).__name__ if error or task.cancelled() else f"status {task.result().status}"
+            title = flight.call.system.title
+            log.warning("%s answered a write that nobody waits for any more: %s", title, outcome)
 
     async def _carry(self, flight: "_Flight") -> Answer:
         call = flight.call
         base = self._bases[call.system]
-        remaining = max(call.deadline - asyncio.get_running_loop().time(), 0.001)
+        remaining = max(flight.until - asyncio.get_running_loop().time(), 0.001)
         request = httpx.Request(
             call.method,
             base.copy_with(raw_path=base.raw_path.rstrip(b"/") + call.target.encode("ascii")),
@@ -141,48 +145,54 @@ class HttpxEngine:
             raise Unavailable(call.system, f"{call.system.title} cannot be reached") from error
         except httpx.TimeoutException as error:
             raise flight.give_up() from error
-        except httpx.DecodingError as error:
-            raise _broken(call, f"{call.system.title} sent an answer that is broken") from error
+        except Broken as error:
+            raise _broken(call, f"{call.system.title} {error}") from error
+        except httpx.RemoteProtocolError as error:
+            if any(words in str(error) for words in _CUT):
+                raise _lost(call, error) from error
+            raise _broken(call, f"{call.system.title} sent an answer that is no HTTP") from error
         except httpx.TransportError as error:
-            log.warning("%s: %s", call.system.title, type(error).__name__)
-            message = f"{call.system.title} broke the connection off"
-            raise (Unavailable if call.reads else OutcomeUnknown)(call.system, message) from error
+            raise _lost(call, error) from error
         headers = {name.lower(): value for name, value in response.headers.items()}
         return Answer(response.status_code, headers, body)
 
     async def _read(self, flight: "_Flight", response: httpx.Response) -> bytes:
         """Read the body, within bounds of size and of time: a dripping upstream never trips httpx's own."""
-        call, loop = flight.call, asyncio.get_running_loop()
+        if response.is_stream_consumed:  # a handed-in transport had it whole
+            return response.content
+        loop = asyncio.get_running_loop()
         body = bytearray()
-        async for chunk in response.aiter_bytes():
+        async for chunk in response.aiter_raw():
             body += chunk
             if len(body) > MAX_BODY_BYTES:
-                raise _broken(call, f"{call.system.title} sent more than {MAX_BODY_BYTES:,} bytes")
-            if loop.time() > call.deadline:
+                raise Broken(TOO_LARGE)
+            if loop.time() > flight.until:
                 raise flight.give_up()
-        return bytes(body)
+        coding = response.headers.get("content-encoding")
+        return decoded(bytes(body), coding) if coding and body else bytes(body)
 
 
 class _Flight:
     """One call on its way: whether its first byte has been sent, and whether it is still wanted."""
 
-    def __init__(self, call: Call) -> None:
+    def __init__(self, call: Call, *, traced: bool) -> None:
         self.call = call
-        self._sent = False
-        self._given_up = False
+        self.until = call.deadline if call.reads else call.deadline + LATE_WRITE_S
+        self.is_sent = not traced  # a transport that tells nothing may have sent it
+        self.is_given_up = False
 
     async def trace(self, event: str, _: dict[str, Any]) -> None:
         """Hear from httpcore what happens; raises `TimedOut` to keep a call that was given up from being sent."""
         if event.endswith(".send_request_headers.started"):
-            if self._given_up:
+            if self.is_given_up:
                 raise TimedOut(self.call.system, f"{self.call.system.title} was not called in time")
-            self._sent = True
+            self.is_sent = True
 
     def give_up(self) -> TimedOut | OutcomeUnknown:
         """Stop waiting, and return what that means: a write that was sent may have taken effect."""
-        self._given_up = True
+        self.is_given_up = True
         system = self.call.system
-        if self._sent and not self.call.reads:
+        if self.is_sent and not self.call.reads:
             return OutcomeUnknown(system, f"{system.title} did not answer in time")
         return TimedOut(system, f"{system.title} did not answer in time")
 
@@ -191,6 +201,12 @@ class _Flight:
 def _tls() -> ssl.SSLContext:
     """Return the process's one TLS context: reading the trusted certificates takes 20 ms."""
     return httpx.create_ssl_context()
+
+
+def _lost(call: Call, error: Exception) -> Unavailable | OutcomeUnknown:
+    log.warning("%s: %s", call.system.title, type(error).__name__)
+    message = f"{call.system.title} broke the connection off"
+    return (Unavailable if call.reads else OutcomeUnknown)(call.system, message)
 
 
 def _broken(call: Call, message: str) -> BadResponse | OutcomeUnknown:

@@ -1,0 +1,32 @@
+"""Answers' bodies, for every engine: how large they may be, and how content codings are undone."""
+
+import zlib
+
+MAX_BODY_BYTES = 16 * 1024 * 1024
+"""The largest body that is taken, as it is sent and as it is decoded."""
+
+TOO_LARGE = f"sent more than {MAX_BODY_BYTES:,} bytes"
+
+
+class Broken(Exception):
+    """What came is not an answer that can be taken; the message says what is wrong with it."""
+
+
+def decoded(body: bytes, coding: str) -> bytes:
+    """Undo gzip or deflate; raises `Broken` for anything else, and for what grows beyond the bound."""
+    coding = coding.strip().lower()
+    if coding == "identity":
+        return body
+    if coding not in ("gzip", "x-gzip", "deflate"):
+        raise Broken(f"sent a content coding that was not asked for ({coding[:20]!r})")
+    raw_deflate = coding == "deflate" and body[0] & 0x0F != zlib.DEFLATED
+    decompressor = zlib.decompressobj(-zlib.MAX_WBITS if raw_deflate else zlib.MAX_WBITS | 32)
+    try:
+        decoded = decompressor.decompress(body, MAX_BODY_BYTES + 1)
+    except zlib.error:
+        raise Broken("sent a compressed body that is broken") from None
+    if len(decoded) > MAX_BODY_BYTES:
+        raise Broken(TOO_LARGE)
+    if not decompressor.eof:
+        raise Broken("sent a compressed body that is cut")
+    return decoded
