@@ -54,19 +54,31 @@ def sandbox(served: tuple[Sandbox, Blocks, Store]) -> Sandbox:
     return sandbox
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Take the engine that gateways under test use."""
+    parser.addoption("--engine", choices=["http1", "httpx"], default="http1", help="what carries upstream calls")
+
+
 @pytest.fixture
-async def gateway(sandbox: Sandbox, blocks: Blocks) -> AsyncIterator[Gateway]:
+def engine_name(request: pytest.FixtureRequest) -> str:
+    """Return the engine that gateways under test use."""
+    return str(request.config.getoption("--engine"))
+
+
+@pytest.fixture
+async def gateway(sandbox: Sandbox, blocks: Blocks, engine_name: str) -> AsyncIterator[Gateway]:
     """Run a gateway over the three emulated systems."""
-    async with running_gateway(settings_for(blocks), sandbox) as gateway:
+    async with running_gateway(settings_for(blocks, upstream_engine=engine_name), sandbox) as gateway:
         yield gateway
 
 
 @pytest.fixture
-async def gateway_with(sandbox: Sandbox, blocks: Blocks) -> AsyncIterator[MakeGateway]:
+async def gateway_with(sandbox: Sandbox, blocks: Blocks, engine_name: str) -> AsyncIterator[MakeGateway]:
     """Make gateways with other settings, given as overrides of each system's block."""
     async with AsyncExitStack() as stack:
 
         async def make(**overrides: Any) -> Gateway:
-            return await stack.enter_async_context(running_gateway(settings_for(blocks, **overrides), sandbox))
+            settings = settings_for(blocks, **{"upstream_engine": engine_name, **overrides})
+            return await stack.enter_async_context(running_gateway(settings, sandbox))
 
         yield make

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from peoplegraph.settings import Settings, SettingsError, unknown_variables, variables
+from peoplegraph.settings import Settings, SettingsError, proxy_for, unknown_variables, variables
 from peoplegraph.systems import System
 
 RPM = {"RPM_URL": "https://rpm.example/Api2.svc", "RPM_API_KEY": "secret-key"}
@@ -129,6 +129,18 @@ def test_a_callers_credential_needs_no_key(monkeypatch: pytest.MonkeyPatch) -> N
     """With `caller` the gateway needs no key of its own."""
     put(monkeypatch, RPM_URL="https://rpm.example", RPM_CREDENTIAL="caller")
     assert Settings.load().rpm.api_key is None
+
+
+def test_proxies_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A proxy is the one of the URL's scheme, but not for loopback, nor where `NO_PROXY` says so."""
+    for name in ("HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    assert proxy_for("https://rpm.example/x") is None
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example:3128")
+    monkeypatch.setenv("NO_PROXY", "inside.example")
+    assert proxy_for("https://rpm.example/x") == "http://proxy.example:3128"
+    assert proxy_for("https://a.inside.example/x") is None
+    assert proxy_for("http://127.0.0.1:8000") is None
 
 
 def test_misspelled_variables_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 from dotenv import dotenv_values
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
@@ -36,6 +37,13 @@ class CredentialMode(StrEnum):
     GATEWAY = "gateway"
     CALLER = "caller"
     CALLER_OR_GATEWAY = "caller-or-gateway"
+
+
+class UpstreamEngine(StrEnum):
+    """What carries calls to the systems."""
+
+    HTTP1 = "http1"
+    HTTPX = "httpx"
 
 
 class CurrentAssignee(StrEnum):
@@ -163,6 +171,11 @@ class Settings(BaseSettings):
     port: int = Field(default=8000, ge=0, le=65535, description="The port to listen on; 0 takes a free one.")
     workers: int = Field(default=1, ge=1, le=256, description="Processes that `serve` starts.")
     deadline_s: float = Field(default=10, gt=0, le=3600, description="Seconds that one GraphQL request may take.")
+    upstream_engine: UpstreamEngine = Field(
+        default=UpstreamEngine.HTTP1,
+        description="What carries calls to the systems: `http1`, or `httpx`, which is also used where the "
+        "environment names a proxy for one of them.",
+    )
     current_assignee: CurrentAssignee = Field(
         default=CurrentAssignee.CALLER,
         description="Whom `currentAssignee` answers for where the caller sends no Disputes credential: "
@@ -213,6 +226,15 @@ class Settings(BaseSettings):
     def configured(self) -> dict[System, SystemSettings]:
         """The systems that have a URL, in the order of `System`."""
         return {system: block for system in System if (block := self.system(system)).url}
+
+
+def proxy_for(url: str) -> str | None:
+    """Return the proxy that the environment names for a URL (`HTTPS_PROXY` and so on, less `NO_PROXY`), if any."""
+    parts = urlsplit(url)
+    if proxy_bypass(parts.netloc) or _is_loopback(parts.hostname or ""):
+        return None
+    proxies = getproxies()
+    return proxies.get(parts.scheme) or proxies.get("all")
 
 
 def unknown_variables() -> Iterator[tuple[str, str | None]]:

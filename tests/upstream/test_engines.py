@@ -352,3 +352,14 @@ async def test_a_handed_in_transport_may_have_sent() -> None:
     async with HttpxEngine({System.RPM: "https://rpm.example"}, {System.RPM: 1}, transports) as e:
         with pytest.raises(OutcomeUnknown):
             await e.send(call(reads=False, within_s=0.05))
+
+
+async def test_httpx_goes_through_a_proxy() -> None:
+    """Where a proxy leads to a system, the whole URL is what it is asked for."""
+    async with scripted(lambda _: http(200)) as proxy:
+        engine = HttpxEngine(
+            {System.RPM: "http://rpm.example/base"}, {System.RPM: 1}, proxies={System.RPM: proxy.url}
+        )
+        async with engine as e:
+            assert (await e.send(call())).status == 200
+    assert proxy.requests == ["POST http://rpm.example/base/x"]

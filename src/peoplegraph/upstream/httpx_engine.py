@@ -36,7 +36,7 @@ class HttpxEngine:
     """Carries calls with httpx; `send` is the engine's `Send`.
 
     `bases` holds each system's URL without a trailing slash, `connections` how many it may have at once.
-    `transports` replaces the network in tests.
+    `transports` replaces the network in tests, `proxies` are the URLs of those that lead to a system.
     """
 
     def __init__(
@@ -44,12 +44,14 @@ class HttpxEngine:
         bases: Mapping[System, str],
         connections: Mapping[System, int],
         transports: Mapping[System, httpx.AsyncBaseTransport] | None = None,
+        proxies: Mapping[System, str] | None = None,
     ) -> None:
         given = self._handed_in = dict(transports or {})
         self._bases = {system: httpx.URL(base) for system, base in bases.items()}
         self._transports: dict[System, httpx.AsyncBaseTransport] = {
             system: httpx.AsyncHTTPTransport(
                 verify=_tls(),
+                proxy=(proxies or {}).get(system),
                 limits=httpx.Limits(
                     max_connections=connections[system], max_keepalive_connections=connections[system]
                 ),
