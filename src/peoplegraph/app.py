@@ -15,7 +15,7 @@ from peoplegraph.schema import build_schema
 from peoplegraph.settings import Settings, unknown_variables
 from peoplegraph.systems import System
 from peoplegraph.upstream import build_upstream
-from peoplegraph.web.graphql import Endpoint
+from peoplegraph.web.graphql import Endpoint, deadline_s
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +40,7 @@ def create_app(settings: Settings | None = None) -> Starlette:
             send=request.app.state.send,
             backends=BACKENDS,
             caller_headers=request.headers,
-            deadline=asyncio.get_running_loop().time() + settings.deadline_s,
+            deadline=asyncio.get_running_loop().time() + deadline_s(request.headers, settings.deadline_s),
             request_id=request_id,
         )
 

@@ -6,6 +6,7 @@ GatewayError                    has a `code` and `extensions`
     ├── NotConfigured           UPSTREAM_NOT_CONFIGURED
     ├── TimedOut                UPSTREAM_TIMEOUT
     ├── Unavailable             UPSTREAM_UNAVAILABLE
+    │   └── CircuitOpen         with `retryAfterMs`
     ├── RateLimited             UPSTREAM_RATE_LIMITED
     ├── OutcomeUnknown          UPSTREAM_OUTCOME_UNKNOWN: a write was sent, no answer came back
     ├── Unauthorized            UPSTREAM_UNAUTHORIZED
@@ -75,12 +76,29 @@ class TimedOut(UpstreamError):
     code = "UPSTREAM_TIMEOUT"
     retryable = True
 
+    def __init__(self, system: System, message: str, *, sent: bool = True) -> None:
+        super().__init__(system, message)
+        self.sent = sent
+
 
 class Unavailable(UpstreamError):
     """No connection, or 500, 502, 503, 504; of a write only where it certainly had no effect."""
 
     code = "UPSTREAM_UNAVAILABLE"
     retryable = True
+
+
+class CircuitOpen(Unavailable):
+    """Most calls of the last seconds failed, so no call was made; one may be, `retry_after_s` from now."""
+
+    def __init__(self, system: System, retry_after_s: float) -> None:
+        super().__init__(system, f"{system.title} has been failing, and is not called for the moment")
+        self.retry_after_s = retry_after_s
+
+    @property
+    def extensions(self) -> dict[str, Any]:
+        """Adds when to come again, in milliseconds."""
+        return {**super().extensions, "retryAfterMs": round(self.retry_after_s * 1000)}
 
 
 class RateLimited(UpstreamError):

@@ -113,6 +113,8 @@ class SystemSettings(BaseModel):
     )
     concurrency: int = Field(default=100, ge=1, le=10_000, description="Calls under way at once, at most.")
 
+    calls_per_second: float = Field(default=0, ge=0, description="Calls per second, at most; 0 is no bound.")
+
     @model_validator(mode="after")
     def _needs_a_key(self) -> "SystemSettings":
         if self.url and self.api_key is None and self.credential is not CredentialMode.CALLER:
@@ -180,6 +182,9 @@ class Settings(BaseSettings):
         default=CurrentAssignee.CALLER,
         description="Whom `currentAssignee` answers for where the caller sends no Disputes credential: "
         "`caller`, nobody (an error); `key-owner`, the owner of the gateway's key.",
+    )
+    share_calls: bool = Field(
+        default=True, description="Whether equal reads under way at once are one upstream call."
     )
     collections: CollectionsSettings = CollectionsSettings()
     disputes: DisputesSettings = DisputesSettings()

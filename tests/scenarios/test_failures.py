@@ -191,14 +191,14 @@ async def test_an_answer_that_cannot_be_understood(gateway_with: MakeGateway, sy
 async def test_every_status_has_its_code(
     gateway_with: MakeGateway, system: str, status: int, read_code: str | None, write_code: str | None
 ) -> None:
-    """A status is the same error in every system; on a write refusals are data, and one call is made."""
+    """A status is the same error in every system, of a read after retries; of a write refusals are data."""
     answer = http(status, b"" if status == 204 else b"secret", "Location: http://127.0.0.1:1/elsewhere")
     if status == 404 and system == "rpm":  # RPM's unknown reps are messages with 200: a 404 is a wrong URL
         read_code = write_code = "UPSTREAM_BAD_RESPONSE"
     reply, requests = await ask_scripted(gateway_with, system, lambda _: answer, READS[system])
     assert reply.data == {"result": None}
     assert reply.codes == ({"result": read_code} if read_code else {})
-    assert len(requests) == 1
+    assert len(requests) == (3 if status in (429, 502, 503, 504) else 1)
     reply, requests = await ask_scripted(gateway_with, system, lambda _: answer, WRITES[system])
     if status == 204 and system == "rpm":
         write_code = "UPSTREAM_OUTCOME_UNKNOWN"
@@ -313,11 +313,11 @@ async def test_writes_that_were_never_sent_are_not_unknown(gateway_with: MakeGat
               one: linkRepresentativeAccounts(reference: "R", accountNumbers: $n) { linked errors { code } }
               two: updateRepresentative(reference: "R", input: {}) { created }
             }""",
-            n=[f"A{n}" for n in range(30)],
+            n=[f"A{n}" for n in range(19)],
         )
         await asyncio.sleep(0.3)
     codes = [error["code"] for error in reply.data["one"]["errors"]]
     assert len(reply.data["one"]["linked"]) == 10
-    assert (codes.count("UPSTREAM_OUTCOME_UNKNOWN"), codes.count("UPSTREAM_TIMEOUT")) == (10, 10)
+    assert codes == ["UPSTREAM_OUTCOME_UNKNOWN"] * 9
     assert reply.codes == {"two": "UPSTREAM_TIMEOUT"}
-    assert len(upstream.requests) == 20
+    assert len(upstream.requests) == 19

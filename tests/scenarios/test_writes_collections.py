@@ -275,7 +275,8 @@ async def test_links_to_an_upstream_that_fails_half_way(gateway_with: MakeGatewa
         "A8": "UPSTREAM_RATE_LIMITED",
         "A9": "UPSTREAM_UNAUTHORIZED",
     }
-    assert sorted(upstream.requests) == [f"PUT /representatives/R/accounts/A{n}" for n in range(1, 10)]
+    assert set(upstream.requests) == {f"PUT /representatives/R/accounts/A{n}" for n in range(1, 10)}
+    assert len(upstream.requests) == 9 + 3  # links are safe to retry, within the budget
 
 
 async def test_links_go_side_by_side_within_a_bound(gateway_with: MakeGateway) -> None:

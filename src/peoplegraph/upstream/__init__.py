@@ -4,16 +4,28 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from peoplegraph.settings import Settings, UpstreamEngine, proxy_for
+from peoplegraph.upstream.breaker import CircuitBreaker
 from peoplegraph.upstream.call import Send
 from peoplegraph.upstream.http1 import Http1Engine
 from peoplegraph.upstream.httpx_engine import HttpxEngine
+from peoplegraph.upstream.limit import Limit
+from peoplegraph.upstream.retry import Retry
+from peoplegraph.upstream.share import Share
 
 
 @asynccontextmanager
 async def build_upstream(settings: Settings) -> AsyncIterator[Send]:
-    """Open the path that `settings` describe; closing it closes its connections."""
+    """Open the path that `settings` describe; closing it closes its connections.
+
+    A call passes: share, retry, breaker, limit, engine. The breaker is within the retries, since it counts each
+    attempt.
+    """
     async with _engine(settings) as engine:
-        yield engine.send
+        limit = Limit(engine.send, {s: block.calls_per_second for s, block in settings.configured.items()})
+        breaker = CircuitBreaker(limit.send)
+        retry = Retry(breaker.send)
+        share = Share(retry.send, settings.deadline_s)
+        yield share.send if settings.share_calls else retry.send
 
 
 def _engine(settings: Settings) -> Http1Engine | HttpxEngine:

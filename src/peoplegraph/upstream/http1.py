@@ -137,7 +137,7 @@ class Pool:
                 connection.close()
             raise
         except Lost as error:
-            if reused and not error.started and call.safe_to_retry:
+            if reused and not error.started and call.reads:
                 return await self.send(call, fresh=True)  # the peer had closed a connection of the pool
             raise self._failure(call, error) from None
         except (Broken, Late, TimeoutError) as error:
@@ -272,7 +272,7 @@ class Pool:
         return f"{head}\r\n".encode("ascii")
 
     def _timed_out(self) -> TimedOut:
-        return TimedOut(self._system, f"{self._system.title} did not answer in time")
+        return TimedOut(self._system, f"{self._system.title} was not called in time", sent=False)
 
 
 class TlsContext(ssl.SSLContext):

@@ -187,7 +187,7 @@ class _Flight:
         """Hear from httpcore what happens; raises `TimedOut` to keep a call that was given up from being sent."""
         if event.endswith(".send_request_headers.started"):
             if self.is_given_up:
-                raise TimedOut(self.call.system, f"{self.call.system.title} was not called in time")
+                raise TimedOut(self.call.system, f"{self.call.system.title} was not called in time", sent=False)
             self.is_sent = True
 
     def give_up(self) -> TimedOut | OutcomeUnknown:
@@ -196,7 +196,7 @@ class _Flight:
         system = self.call.system
         if self.is_sent and not self.call.reads:
             return OutcomeUnknown(system, f"{system.title} did not answer in time")
-        return TimedOut(system, f"{system.title} did not answer in time")
+        return TimedOut(system, f"{system.title} did not answer in time", sent=self.is_sent)
 
 
 @cache

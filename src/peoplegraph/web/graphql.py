@@ -3,7 +3,7 @@
 import json
 import logging
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from typing import Any
 
@@ -97,6 +97,16 @@ class Endpoint(GraphQL[Context, None]):
         if not isinstance(getattr(data, "operation_name", None), str | None):
             raise HTTPException(400, "The GraphQL operation's `operationName` must be a string or null")
         return data
+
+
+def deadline_s(headers: Mapping[str, str], longest_s: float) -> float:
+    """Return the seconds that a request may take: `X-Deadline-Ms`, if it is there and less than `longest_s`."""
+    text = headers.get("x-deadline-ms")
+    if text is None:
+        return longest_s
+    if not (text.isascii() and text.isdigit()) or len(text) > 9:
+        raise HTTPException(400, "X-Deadline-Ms must be a whole number of milliseconds")
+    return min(int(text) / 1000, longest_s)
 
 
 def _refuse_constant(name: str) -> None:

@@ -1,0 +1,134 @@
+"""Retries: what may be sent again is, a few times, with jitter, and within a budget.
+
+What may be: a call that is safe to retry, after a connection error, 429, 502, 503 or 504; any other write only
+where no byte of it was sent, which is what `Unavailable` of an engine means.
+"""
+
+import asyncio
+import email.utils
+import logging
+import random
+import time
+from collections.abc import Callable
+
+from peoplegraph.errors import CircuitOpen, OutcomeUnknown, Unavailable
+from peoplegraph.systems import System
+from peoplegraph.upstream.call import Answer, Call, Send
+from peoplegraph.upstream.window import Window
+
+log = logging.getLogger(__name__)
+
+MAX_ATTEMPTS = 3
+FIRST_WAIT_S = 0.1
+"""The longest wait before the second attempt; doubled before the third."""
+
+RETRIED_STATUSES = frozenset({429, 502, 503, 504})
+
+BUDGET_RATIO = 0.1
+BUDGET_FLOOR = 3
+"""Over ten seconds there are at most a tenth more calls than were asked for; three retries are always allowed."""
+
+Outcome = Answer | Unavailable | OutcomeUnknown
+"""What an attempt can come to that may be worth another."""
+
+
+class Budget:
+    """How many retries one system is still good for; pure, told the time."""
+
+    def __init__(self) -> None:
+        self._window = Window()
+
+    def __repr__(self) -> str:
+        return f"<Budget {self._window!r}>"
+
+    def ask(self, now: float) -> None:
+        """Count a call that somebody asked for."""
+        self._window.add(now, calls=1)
+
+    def take(self, now: float) -> bool:
+        """Count a retry, if there may be one."""
+        calls, retries = self._window.totals(now)
+        if retries >= max(BUDGET_FLOOR, calls * BUDGET_RATIO):
+            return False
+        self._window.add(now, marked=1)
+        return True
+
+
+def wait_before_retry(  # noqa: PLR0913  # everything that it decides by
+    call: Call, outcome: Outcome, *, attempt: int, remaining_s: float, now_unix: float, dice: Callable[[], float]
+) -> float | None:
+    """Return the seconds to wait before another attempt, or None if there is to be none.
+
+    `attempt` counts from 1; `dice` returns 0 to 1. A wait beyond what remains until the deadline is none at all:
+    the caller hears at once.
+    """
+    if attempt >= MAX_ATTEMPTS or not _may_be_sent_again(call, outcome):
+        return None
+    wait_s = FIRST_WAIT_S * 2 ** (attempt - 1) * dice()
+    if isinstance(outcome, Answer):
+        wait_s = max(wait_s, retry_after_s(outcome.headers.get("retry-after"), now_unix) or 0)
+    return wait_s if wait_s < remaining_s else None
+
+
+def _may_be_sent_again(call: Call, outcome: Outcome) -> bool:
+    if isinstance(outcome, Answer):
+        return call.safe_to_retry and outcome.status in RETRIED_STATUSES
+    if isinstance(outcome, Unavailable):
+        return not isinstance(outcome, CircuitOpen)  # of a write: it was not sent
+    return call.safe_to_retry
+
+
+def retry_after_s(header: str | None, now_unix: float) -> float | None:
+    """Read `Retry-After`, in seconds or as an HTTP date; None for what is neither."""
+    if header is None:
+        return None
+    text = header.strip()
+    if text.isascii() and text.isdigit():
+        return float(text[:9])
+    try:
+        return max(email.utils.parsedate_to_datetime(text).timestamp() - now_unix, 0)
+    except (ValueError, OverflowError):
+        return None
+
+
+class Retry:
+    """Sends again what may be sent again."""
+
+    def __init__(self, send: Send, *, dice: Callable[[], float] = random.random) -> None:
+        self._send = send
+        self._dice = dice
+        self._budgets = {system: Budget() for system in System}
+
+    def __repr__(self) -> str:
+        return f"<Retry {self._budgets}>"
+
+    async def send(self, call: Call) -> Answer:
+        """Send a call, and again as long as that may help; the last outcome is the call's."""
+        loop = asyncio.get_running_loop()
+        budget = self._budgets[call.system]
+        budget.ask(loop.time())
+        attempt = 1
+        while True:
+            outcome: Outcome
+            try:
+                outcome = await self._send(call)
+                if outcome.status < 300:
+                    return outcome
+            except (Unavailable, OutcomeUnknown) as error:
+                outcome = error
+            now = loop.time()
+            wait_s = wait_before_retry(
+                call,
+                outcome,
+                attempt=attempt,
+                remaining_s=call.deadline - now,
+                now_unix=time.time(),
+                dice=self._dice,
+            )
+            if wait_s is None or not budget.take(now):
+                if isinstance(outcome, Answer):
+                    return outcome
+                raise outcome
+            log.info("%s: attempt %d failed, another in %.2f s", call.system.title, attempt, wait_s)
+            await asyncio.sleep(wait_s)
+            attempt += 1

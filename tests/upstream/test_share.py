@@ -1,0 +1,161 @@
+"""Single flight."""
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from peoplegraph.errors import TimedOut, Unavailable
+from peoplegraph.systems import System
+from peoplegraph.upstream.call import Answer, Call, Credential
+from peoplegraph.upstream.share import Share
+
+ONE = Credential("K", "one")
+TWO = Credential("K", "two")
+
+
+class Upstream:
+    """Answers when it is told to, with the number of the call."""
+
+    def __init__(self) -> None:
+        self.calls: list[Call] = []
+        self.cancelled = 0
+        self.go = asyncio.Event()
+        self.error: Exception | None = None
+
+    async def send(self, call: Call) -> Answer:
+        """Wait for `go`, or the call's deadline."""
+        self.calls.append(call)
+        number = len(self.calls)
+        try:
+            async with asyncio.timeout_at(call.deadline):
+                await self.go.wait()
+        except TimeoutError:
+            raise TimedOut(call.system, "late") from None
+        except asyncio.CancelledError:
+            self.cancelled += 1
+            raise
+        if self.error:
+            raise self.error
+        return Answer(200, {}, str(number).encode())
+
+
+def call(target: str = "/x", *, credential: Credential = ONE, within_s: float = 5, reads: bool = True) -> Call:
+    """Return a call."""
+    deadline = asyncio.get_running_loop().time() + within_s
+    return Call(System.RPM, "POST", target, credential, deadline, reads=reads, safe_to_retry=reads)
+
+
+async def started(share: Share, *calls: Call) -> list[asyncio.Task[Answer]]:
+    """Send calls side by side."""
+    tasks = [asyncio.create_task(share.send(call)) for call in calls]
+    await asyncio.sleep(0.001)
+    return tasks
+
+
+async def test_equal_reads_are_one_call() -> None:
+    """Reads of the same target, body and credential are one; any difference makes another."""
+    upstream = Upstream()
+    share = Share(upstream.send, 10)
+    other_body = replace(call(), body=b"x")
+    tasks = await started(share, call(), call(), call("/y"), call(credential=TWO), other_body, call())
+    assert len(upstream.calls) == 4
+    assert repr(share) == "<Share 4 in flight>"
+    upstream.go.set()
+    assert [(await task).body for task in tasks] == [b"1", b"1", b"2", b"3", b"4", b"1"]
+    assert repr(share) == "<Share 0 in flight>"
+    await share.send(call())
+    assert len(upstream.calls) == 5
+
+
+async def test_writes_are_never_shared() -> None:
+    """Two equal writes are two."""
+    upstream = Upstream()
+    upstream.go.set()
+    share = Share(upstream.send, 10)
+    await asyncio.gather(share.send(call(reads=False)), share.send(call(reads=False)))
+    assert len(upstream.calls) == 2
+
+
+async def test_one_cancellation_or_deadline_does_not_fail_the_others() -> None:
+    """Who gives up leaves; the call goes on while anybody waits, and is cancelled when nobody does."""
+    upstream = Upstream()
+    share = Share(upstream.send, 10)
+    first, hasty, third = await started(share, call(), call(within_s=0.01), call())
+    first.cancel()
+    with pytest.raises(TimedOut):
+        await hasty
+    assert upstream.cancelled == 0
+    upstream.go.set()
+    assert (await third).body == b"1"
+    upstream.go.clear()
+    (alone,) = await started(share, call())
+    alone.cancel()
+    await asyncio.sleep(0.001)
+    assert upstream.cancelled == 1
+    assert repr(share) == "<Share 0 in flight>"
+
+
+async def test_who_joined_late_has_all_of_its_time() -> None:
+    """A flight that ends at its own deadline is not the end for who came later: it flies again."""
+    upstream = Upstream()
+    share = Share(upstream.send, 0.05)
+    (first,) = await started(share, call(within_s=0.05))
+    await asyncio.sleep(0.03)
+    (late,) = await started(share, call(within_s=0.5))
+    with pytest.raises(TimedOut):
+        await first
+    await asyncio.sleep(0.01)
+    upstream.go.set()
+    assert (await late).body == b"2"
+
+
+async def test_an_error_is_shared_and_not_kept() -> None:
+    """Everybody who waits gets it; who comes later does not."""
+    upstream = Upstream()
+    upstream.error = Unavailable(System.RPM, "down")
+    share = Share(upstream.send, 10)
+    tasks = await started(share, call(), call())
+    upstream.go.set()
+    for task in tasks:
+        with pytest.raises(Unavailable):
+            await task
+    upstream.error = None
+    assert (await share.send(call())).body == b"2"
+
+
+@pytest.mark.parametrize("fails", [False, True])
+async def test_nobody_joins_what_began_before_a_write(fails: bool) -> None:
+    """A read that starts after a write was answered, or failed, is a call of its own; those before it go on."""
+    upstream = Upstream()
+
+    async def send(call: Call) -> Answer:
+        if call.reads:
+            return await upstream.send(call)
+        if fails:
+            raise Unavailable(call.system, "down")
+        return Answer(200, {}, b"written")
+
+    share = Share(send, 10)
+    before, joined = await started(share, call(), call())
+    await asyncio.gather(share.send(call("/w", reads=False)), return_exceptions=True)
+    after, again = await started(share, call(), call())
+    assert len(upstream.calls) == 2
+    upstream.go.set()
+    assert [(await task).body for task in (before, joined, after, again)] == [b"1", b"1", b"2", b"2"]
+
+
+async def test_a_write_to_one_system_parts_no_other() -> None:
+    """Reads of another system go on being shared."""
+    upstream = Upstream()
+
+    async def send(call: Call) -> Answer:
+        return await upstream.send(call) if call.reads else Answer(200, {}, b"")
+
+    share = Share(send, 10)
+    other = replace(call(), system=System.DISPUTES)
+    (first,) = await started(share, other)
+    await share.send(call(reads=False))
+    (second,) = await started(share, other)
+    upstream.go.set()
+    assert [(await task).body for task in (first, second)] == [b"1", b"1"]
