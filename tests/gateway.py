@@ -76,8 +76,11 @@ class Gateway:
 
 
 def settings_for(blocks: Blocks, **overrides: Any) -> Settings:
-    """Return settings that point at the emulated systems; an override of a system's block is laid over it."""
-    laid_over = {name: block | overrides.pop(name, {}) for name, block in blocks.items()}
+    """Return settings that point at the emulated systems; an override of a system's block is laid over it.
+
+    Nothing is kept across requests unless an override says so, so that calls can be counted.
+    """
+    laid_over = {name: {"cache_ttl_s": 0} | block | overrides.pop(name, {}) for name, block in blocks.items()}
     return Settings.load(_env_file=None, **laid_over, **overrides)
 
 

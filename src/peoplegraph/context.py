@@ -9,7 +9,7 @@ import strawberry
 from peoplegraph.errors import NotConfigured, Unauthorized
 from peoplegraph.settings import CredentialMode, Settings
 from peoplegraph.systems import System
-from peoplegraph.upstream.call import Credential, Send
+from peoplegraph.upstream.call import Answer, Call, Credential, Send
 
 if TYPE_CHECKING:
     from peoplegraph.backends.base import Backend
@@ -46,6 +46,8 @@ class Context:
         self._caller_headers = caller_headers
         self._deadline = deadline
         self._loaders: dict[type, Any] = {}
+        self.stale: set[System] = set()
+        """The systems that fail, and were answered for from what was kept of them."""
 
     def loaders(self, kind: type[L]) -> L:
         """Return this request's loaders of one backend; raises `NotConfigured` or `Unauthorized`."""
@@ -68,7 +70,14 @@ class Context:
         """Open the way to a system, with the credential that the settings say unless one is given."""
         if system not in self.settings.configured:
             raise NotConfigured(system, f"{system.title} is not configured in this gateway")
-        return Session(self._send, credential or self._credential(system), self._deadline)
+        return Session(self._noting_stale, credential or self._credential(system), self._deadline)
+
+    async def _noting_stale(self, call: Call) -> Answer:
+        """Send a call, and keep in mind which systems were answered for from what is no longer fresh."""
+        answer = await self._send(call)
+        if answer.stale:
+            self.stale.add(call.system)
+        return answer
 
     def caller_credential(self, system: System) -> Credential | None:
         """Return the vendor's own header of the caller's request, if it sent one; raises `Unauthorized`."""

@@ -113,6 +113,9 @@ class SystemSettings(BaseModel):
     )
     concurrency: int = Field(default=100, ge=1, le=10_000, description="Calls under way at once, at most.")
 
+    cache_ttl_s: float = Field(
+        default=2, ge=0, description="Seconds for which answers to reads are kept across requests; 0 is off."
+    )
     calls_per_second: float = Field(default=0, ge=0, description="Calls per second, at most; 0 is no bound.")
 
     @model_validator(mode="after")
@@ -153,6 +156,11 @@ class RpmSettings(SystemSettings):
         le=10_000,
         description="Calls under way at once, at most; 20 is what the vendor's client does.",
     )
+    cache_ttl_s: float = Field(
+        default=30,
+        ge=0,
+        description="Seconds for which answers to reads are kept across requests, since each is billed; 0 is off.",
+    )
 
 
 class Settings(BaseSettings):
@@ -182,6 +190,11 @@ class Settings(BaseSettings):
         default=CurrentAssignee.CALLER,
         description="Whom `currentAssignee` answers for where the caller sends no Disputes credential: "
         "`caller`, nobody (an error); `key-owner`, the owner of the gateway's key.",
+    )
+    stale_if_error_s: float = Field(
+        default=0,
+        ge=0,
+        description="Seconds beyond their time for which kept answers may do where a system fails; 0 is off.",
     )
     share_calls: bool = Field(
         default=True, description="Whether equal reads under way at once are one upstream call."

@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, TypeVar
 from urllib.parse import quote
@@ -57,7 +57,7 @@ class Client:
     def __init__(self, session: Session) -> None:
         self._session = session
 
-    async def _send(  # a call has that many parts
+    async def _send(  # noqa: PLR0913  # a call has that many parts
         self,
         method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"],
         target: str,
@@ -65,6 +65,9 @@ class Client:
         body: Any = None,
         reads: bool = False,
         safe_to_retry: bool = False,
+        tags: Iterable[str] = (),
+        past_caches: bool = False,
+        is_success: Callable[[Answer], bool] = lambda _: True,
     ) -> tuple[Call, Answer]:
         """Send one call and return it with its answer, whatever the answer says."""
         call = Call(
@@ -77,6 +80,9 @@ class Client:
             safe_to_retry=safe_to_retry or reads or method == "GET",
             headers={} if body is None else {"Content-Type": "application/json"},
             body=None if body is None else encode(body),
+            tags=frozenset(tags),
+            past_caches=past_caches,
+            is_success=is_success,
         )
         return call, await self._session.send(call)
 

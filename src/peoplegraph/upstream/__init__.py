@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 
 from peoplegraph.settings import Settings, UpstreamEngine, proxy_for
 from peoplegraph.upstream.breaker import CircuitBreaker
+from peoplegraph.upstream.cache import Cache
 from peoplegraph.upstream.call import Send
 from peoplegraph.upstream.http1 import Http1Engine
 from peoplegraph.upstream.httpx_engine import HttpxEngine
@@ -17,15 +18,17 @@ from peoplegraph.upstream.share import Share
 async def build_upstream(settings: Settings) -> AsyncIterator[Send]:
     """Open the path that `settings` describe; closing it closes its connections.
 
-    A call passes: share, retry, breaker, limit, engine. The breaker is within the retries, since it counts each
-    attempt.
+    A call passes: cache, share, retry, breaker, limit, engine. The breaker is within the retries, since it
+    counts each attempt.
     """
     async with _engine(settings) as engine:
         limit = Limit(engine.send, {s: block.calls_per_second for s, block in settings.configured.items()})
         breaker = CircuitBreaker(limit.send)
         retry = Retry(breaker.send)
         share = Share(retry.send, settings.deadline_s)
-        yield share.send if settings.share_calls else retry.send
+        ttl_s = {system: block.cache_ttl_s for system, block in settings.configured.items()}
+        cache = Cache(share.send if settings.share_calls else retry.send, ttl_s, settings.stale_if_error_s)
+        yield cache.send
 
 
 def _engine(settings: Settings) -> Http1Engine | HttpxEngine:

@@ -28,6 +28,10 @@ class Call:
     `target` is percent-encoded and begins below the system's base URL, `/` first. `deadline` is on the clock
     of the running loop (`loop.time()`), in seconds. `reads` says that the call changes nothing, whatever its
     method; `safe_to_retry` that sending it twice does no more than sending it once.
+
+    `tags` name what a read tells of, and what a write touches: the write drops what is kept of the read.
+    `past_caches` wants the read made, whatever is kept or under way. `is_success` tells an answer that may be kept
+    from an error that comes with the same status.
     """
 
     system: System
@@ -39,15 +43,22 @@ class Call:
     safe_to_retry: bool
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes | None = field(default=None, repr=False)
+    tags: frozenset[str] = frozenset()
+    past_caches: bool = False
+    is_success: "Callable[[Answer], bool]" = field(default=lambda _: True, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back. Header names are lower case; `body` is decoded from any content coding."""
+    """What came back. Header names are lower case; `body` is decoded from any content coding.
+
+    `stale` marks one that was kept for longer than it is fresh, and given out because the upstream fails.
+    """
 
     status: int
     headers: Mapping[str, str] = field(repr=False)
     body: bytes = field(repr=False)
+    stale: bool = False
 
 
 Send = Callable[[Call], Awaitable[Answer]]

@@ -11,7 +11,7 @@ from peoplegraph.errors import TimedOut
 from peoplegraph.systems import System
 from peoplegraph.upstream.call import Answer, Call, Credential, Send
 
-Key = tuple[System, str, str, bytes | None, Credential]
+Key = tuple[System, str, str, bytes | None, Credential, tuple[tuple[str, str], ...]]
 
 
 @dataclass(slots=True)
@@ -37,6 +37,8 @@ class Share:
 
     async def send(self, call: Call) -> Answer:
         """Join an equal read, or send the call."""
+        if call.past_caches:
+            return await self._send(call)
         if not call.reads:
             try:
                 return await self._send(call)
@@ -52,7 +54,8 @@ class Share:
                 # the flight was older than this call, and at its end: the rest of the time is for another one
 
     async def _join(self, call: Call) -> Answer:
-        key = (call.system, call.method, call.target, call.body, call.credential)
+        headers = tuple(call.headers.items())  # validators: their answer may be a 304, which suits nobody else
+        key = (call.system, call.method, call.target, call.body, call.credential, headers)
         flight = self._flights.get(key)
         if flight is None:
             flight = self._flights[key] = self._start(key, call)

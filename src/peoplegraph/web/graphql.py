@@ -27,6 +27,7 @@ MakeContext = Callable[[Request, str], Context]
 """Makes the context of a request with that id."""
 
 _request_id: ContextVar[str] = ContextVar("request_id")
+_context: ContextVar[Context | None] = ContextVar("context", default=None)
 
 
 class Endpoint(GraphQL[Context, None]):
@@ -40,6 +41,7 @@ class Endpoint(GraphQL[Context, None]):
         """Answer one request; whatever is wrong with it is answered as a GraphQL error."""
         request_id = uuid.uuid4().hex
         _request_id.set(request_id)
+        _context.set(None)
         try:
             response = await self.run(Request(scope, receive))
         except HTTPException as error:
@@ -64,7 +66,9 @@ class Endpoint(GraphQL[Context, None]):
     ) -> Context:
         """Make the request's context, inside the running loop."""
         assert isinstance(request, Request)  # noqa: S101  # there are no subscriptions
-        return self._make_context(request, _request_id.get())
+        context = self._make_context(request, _request_id.get())
+        _context.set(context)
+        return context
 
     async def process_result(
         self,
@@ -73,6 +77,9 @@ class Endpoint(GraphQL[Context, None]):
     ) -> GraphQLHTTPResponse:
         """Shape the answer, with the errors as a caller may read them."""
         answer: GraphQLHTTPResponse = {"data": result.data}
+        context = _context.get()
+        if context is not None and context.stale:
+            answer["extensions"] = {"stale": sorted(system.name for system in context.stale)}
         if result.errors:
             answer["errors"] = [describe(error, _request_id.get()) for error in result.errors]
         return answer

@@ -1,7 +1,8 @@
 """Collections' endpoints, one coroutine each, as the vendor's page "Representatives" has them.
 
 The tenant follows from the key, so no path names one. PUTs are safe to retry (the page says so for the
-representative, and calls the links idempotent); POST and PATCH are not. Error bodies are not printed there:
+representative, and calls the links idempotent); POST and PATCH are not. Calls are tagged with the reference: what
+is kept of a representative and its pages is dropped by every write to it. Error bodies are not printed there:
 `backends.answers` reads what it can.
 """
 
@@ -26,12 +27,12 @@ class CollectionsClient(Client):
 
     async def get_representative(self, reference: str) -> Answer:
         """GET `/representatives/{reference}`: the representative with its links."""
-        return check(*await self._send("GET", path("representatives", reference)))
+        return check(*await self._send("GET", path("representatives", reference), tags=[reference]))
 
     async def get_page(self, reference: str, sublist: Sublist, page: int, limit: int) -> Answer:
         """GET `…/accounts` or `…/documents`: the numbers on page `page`, from 1, of `limit`, at most 100."""
         target = path("representatives", reference, sublist)
-        return check(*await self._send("GET", f"{target}?page={page}&limit={limit}"))
+        return check(*await self._send("GET", f"{target}?page={page}&limit={limit}", tags=[reference]))
 
     async def post_representative(self, reference: str, body: Mapping[str, Any]) -> Answer:
         """POST `/representatives/{reference}`: 201, or 409 if the reference exists."""
@@ -48,12 +49,16 @@ class CollectionsClient(Client):
     async def put_link(self, reference: str, sublist: Sublist, number: str) -> Answer:
         """PUT `…/accounts/{account_number}` or `…/documents/{document_number}`: 200, also if linked already."""
         target = path("representatives", reference, sublist, number)
-        return check(*await self._send("PUT", target, safe_to_retry=True))
+        return check(*await self._send("PUT", target, safe_to_retry=True, tags=[reference]))
 
     async def _write(
         self, method: Literal["POST", "PUT", "PATCH"], reference: str, body: Mapping[str, Any]
     ) -> Answer:
         call, answer = await self._send(
-            method, path("representatives", reference), body=dict(body), safe_to_retry=method == "PUT"
+            method,
+            path("representatives", reference),
+            body=dict(body),
+            safe_to_retry=method == "PUT",
+            tags=[reference],
         )
         return check(call, answer, input_paths=INPUT_PATHS)

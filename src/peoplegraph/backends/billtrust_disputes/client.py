@@ -2,10 +2,11 @@
 
 Paths begin with the tenant, query parameters are PascalCase, a bad key or a missing permission is 403. Any 2xx
 is success, and a DELETE may answer without a body. `X-BT-Corr-Id` is Billtrust's own and not sent. No write is
-safe to retry: a PUT may have to put back what somebody else wrote meanwhile.
+safe to retry: a PUT may have to put back what somebody else wrote meanwhile. Whatever is kept of any assignee is
+dropped by every write to one, since `isDefault` and lists reach further than the record.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
 from peoplegraph.backends.answers import InputPaths, check
@@ -40,13 +41,13 @@ class DisputesClient(Client):
         super().__init__(session)
         self._tenant = path("tenants", tenant_id)
 
-    async def get_assignee(self, assignee_id: str) -> Answer:
+    async def get_assignee(self, assignee_id: str, *, past_caches: bool = False) -> Answer:
         """GET `/assignees/{assigneeId}`."""
-        return await self._call("GET", self._by_id(assignee_id), READ)
+        return await self._call("GET", self._by_id(assignee_id), READ, past_caches=past_caches)
 
-    async def get_assignee_by_email(self, email: str) -> Answer:
+    async def get_assignee_by_email(self, email: str, *, past_caches: bool = False) -> Answer:
         """GET `/assignees/by-email/{assigneeEmail}`: of several with that address, the one Disputes picks."""
-        return await self._call("GET", path("assignees", "by-email", email), READ)
+        return await self._call("GET", path("assignees", "by-email", email), READ, past_caches=past_caches)
 
     async def get_current_assignee(self) -> Answer:
         """GET `/assignees/current-user`: the assignee of the credential's owner."""
@@ -59,7 +60,7 @@ class DisputesClient(Client):
 
     async def get_departments(self) -> Answer:
         """GET `/departments`: a bare array."""
-        return await self._call("GET", path("departments"), READ)
+        return await self._call("GET", path("departments"), READ, tags=["departments"])
 
     async def post_assignee(self, body: Mapping[str, Any]) -> Answer:
         """POST `/assignees`."""
@@ -87,12 +88,21 @@ class DisputesClient(Client):
             raise NotFound(self.system, f"{self.system.title}: not found")
         return path("assignees", assignee_id)
 
-    async def _call(
+    async def _call(  # noqa: PLR0913  # what differs between eleven endpoints
         self,
         method: Literal["GET", "POST", "PUT", "DELETE"],
         target: str,
         permission: str,
         body: Mapping[str, Any] | None = None,
+        *,
+        tags: Iterable[str] = ("assignees",),
+        past_caches: bool = False,
     ) -> Answer:
-        call, answer = await self._send(method, self._tenant + target, body=body and dict(body))
+        call, answer = await self._send(
+            method,
+            self._tenant + target,
+            body=None if body is None else dict(body),
+            tags=tags,
+            past_caches=past_caches,
+        )
         return check(call, answer, permission=permission, input_paths=INPUT_PATHS)

@@ -5,7 +5,7 @@ change nothing and are safe to retry, though they are POSTs; the writes are not.
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from peoplegraph.backends.answers import check, quoted, unexpected
@@ -27,6 +27,11 @@ from peoplegraph.upstream.call import Answer
 
 log = logging.getLogger(__name__)
 
+_LOOKUPS = "look-ups"
+"""The tag of a rep that was asked for by anything but its id: which one it is, only the answer tells."""
+
+_USERS = "users"
+
 _INPUT_AT_FAULT: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("Invite requires a valid email address", ("input", "email")),
     ('Call requires parameter: "Username"', ("input", "username")),
@@ -44,13 +49,14 @@ class RpmClient(Client):
 
     system = System.RPM
 
-    async def rep(self, key: Mapping[str, Any]) -> Answer:
+    async def rep(self, key: Mapping[str, Any], *, past_caches: bool = False) -> Answer:
         """Rep: one rep, by `RepID`, by `Rep` and `AgencyID`, or by `SupplierID` and `AssignmentCode`."""
-        return await self._post("Rep", key, reads=True)
+        tag = f"rep {key['RepID']}" if "RepID" in key else _LOOKUPS
+        return await self._post("Rep", key, reads=True, tags=[tag], past_caches=past_caches)
 
     async def agent_users(self) -> Answer:
         """AgentUsers: every rep and manager, not paginated, without their contacts."""
-        return await self._post("AgentUsers", {}, reads=True)
+        return await self._post("AgentUsers", {}, reads=True, tags=[_USERS])
 
     async def rep_edit(
         self, rep: Mapping[str, Any], *, invite_user: bool = False, webhook_evaluate: bool = False
@@ -66,10 +72,27 @@ class RpmClient(Client):
 
     async def _write(self, endpoint: str, rep: Mapping[str, Any], invite_user: bool, webhook: bool) -> Answer:  # noqa: FBT001
         body = {"Rep": dict(rep), "InviteUser": invite_user, "WebhookEvaluate": webhook}
-        return await self._post(endpoint, body, reads=False)
+        tags = [f"rep {rep.get('RepID')}", _LOOKUPS, _USERS]
+        return await self._post(endpoint, body, reads=False, tags=tags)
 
-    async def _post(self, endpoint: str, body: Mapping[str, Any], *, reads: bool) -> Answer:
-        call, answer = await self._send("POST", f"/{endpoint}", body=dict(body), reads=reads)
+    async def _post(
+        self,
+        endpoint: str,
+        body: Mapping[str, Any],
+        *,
+        reads: bool,
+        tags: Iterable[str],
+        past_caches: bool = False,
+    ) -> Answer:
+        call, answer = await self._send(
+            "POST",
+            f"/{endpoint}",
+            body=dict(body),
+            reads=reads,
+            tags=tags,
+            past_caches=past_caches,
+            is_success=_is_success,
+        )
         if answer.status == 404:  # an unknown rep is a message with 200; this is an unknown path
             raise unexpected(System.RPM, "answered with an unexpected status (404)")
         check(call, answer)
@@ -82,6 +105,14 @@ class RpmClient(Client):
         if message is not None:
             raise _meaning(message, reads=reads)
         return answer
+
+
+def _is_success(answer: Answer) -> bool:
+    """Tell an answer from one of the errors that come with HTTP 200."""
+    try:
+        return wire.error_message(answer.body) is None
+    except BadResponse:
+        return False
 
 
 def _meaning(message: str, *, reads: bool) -> UpstreamError:  # noqa: PLR0911  # one line a meaning

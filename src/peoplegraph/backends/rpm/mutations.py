@@ -185,7 +185,7 @@ class Mutation:
     ) -> RepPayload | None:
         async def write(loaders: RpmLoaders) -> Answer:
             changes = _body(input)
-            read = await loaders.client.rep({"RepID": rep_id})
+            read = await loaders.client.rep({"RepID": rep_id}, past_caches=True)
             wire.phone_numbers(wire.rep(read.body, rep_id).contact or wire.NO_CONTACT)
             merged = merge(wire.request_document(read.body), changes)
             return await loaders.client.rep_edit(merged, **_flags(invite_user, webhook_evaluate))
