@@ -1,9 +1,9 @@
 """Single flight."""
 
 import asyncio
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from peoplegraph.errors import TimedOut, Unavailable
 from peoplegraph.systems import System
@@ -56,7 +56,7 @@ async def started(share: Share, *calls: Call) -> list[asyncio.Task[Answer]]:
 async def test_equal_reads_are_one_call() -> None:
     """Reads of the same target, body and credential are one; any difference makes another."""
     upstream = Upstream()
-    share = Share(upstream.send, 10)
+    share = Share(upstream.send)
     other_body = replace(call(), body=b"x")
     tasks = await started(share, call(), call(), call("/y"), call(credential=TWO), other_body, call())
     assert len(upstream.calls) == 4
@@ -72,49 +72,51 @@ async def test_writes_are_never_shared() -> None:
     """Two equal writes are two."""
     upstream = Upstream()
     upstream.go.set()
-    share = Share(upstream.send, 10)
+    share = Share(upstream.send)
     await asyncio.gather(share.send(call(reads=False)), share.send(call(reads=False)))
     assert len(upstream.calls) == 2
 
 
-async def test_one_cancellation_or_deadline_does_not_fail_the_others() -> None:
-    """Who gives up leaves; the call goes on while anybody waits, and is cancelled when nobody does."""
+async def test_a_cancellation_or_a_deadline_of_a_follower_is_its_own() -> None:
+    """Who waits for another's call and gives up, leaves; the call goes on."""
     upstream = Upstream()
-    share = Share(upstream.send, 10)
-    first, hasty, third = await started(share, call(), call(within_s=0.01), call())
-    first.cancel()
+    share = Share(upstream.send)
+    first, hasty, cancelled, patient = await started(share, call(), call(within_s=0.01), call(), call())
+    cancelled.cancel()
     with pytest.raises(TimedOut):
         await hasty
     assert upstream.cancelled == 0
     upstream.go.set()
-    assert (await third).body == b"1"
-    upstream.go.clear()
-    (alone,) = await started(share, call())
-    alone.cancel()
-    await asyncio.sleep(0.001)
-    assert upstream.cancelled == 1
-    assert repr(share) == "<Share 0 in flight>"
+    assert [(await task).body for task in (first, patient)] == [b"1", b"1"]
+    assert len(upstream.calls) == 1
 
 
-async def test_who_joined_late_has_all_of_its_time() -> None:
-    """A flight that ends at its own deadline is not the end for who came later: it flies again."""
+async def test_who_waited_for_a_call_that_is_given_up_makes_it_anew() -> None:
+    """Where the first is cancelled, or its time is over, one of the others calls, and the rest wait for that."""
     upstream = Upstream()
-    share = Share(upstream.send, 0.05)
-    (first,) = await started(share, call(within_s=0.05))
-    await asyncio.sleep(0.03)
-    (late,) = await started(share, call(within_s=0.5))
-    with pytest.raises(TimedOut):
-        await first
-    await asyncio.sleep(0.01)
+    share = Share(upstream.send)
+    first, *others = await started(share, call(), call(), call(), call())
+    first.cancel()
+    await asyncio.sleep(0.001)
+    assert (len(upstream.calls), upstream.cancelled) == (2, 1)
     upstream.go.set()
-    assert (await late).body == b"2"
+    assert [(await task).body for task in others] == [b"2"] * 3
+    upstream.go.clear()
+    hasty, *others = await started(share, call(within_s=0.01), call(), call())
+    with pytest.raises(TimedOut):
+        await hasty
+    await asyncio.sleep(0.001)
+    assert len(upstream.calls) == 4
+    upstream.go.set()
+    assert [(await task).body for task in others] == [b"4"] * 2
+    assert repr(share) == "<Share 0 in flight>"
 
 
 async def test_an_error_is_shared_and_not_kept() -> None:
     """Everybody who waits gets it; who comes later does not."""
     upstream = Upstream()
     upstream.error = Unavailable(System.RPM, "down")
-    share = Share(upstream.send, 10)
+    share = Share(upstream.send)
     tasks = await started(share, call(), call())
     upstream.go.set()
     for task in tasks:
@@ -136,7 +138,7 @@ async def test_nobody_joins_what_began_before_a_write(fails: bool) -> None:
             raise Unavailable(call.system, "down")
         return Answer(200, {}, b"written")
 
-    share = Share(send, 10)
+    share = Share(send)
     before, joined = await started(share, call(), call())
     await asyncio.gather(share.send(call("/w", reads=False)), return_exceptions=True)
     after, again = await started(share, call(), call())
@@ -152,7 +154,7 @@ async def test_a_write_to_one_system_parts_no_other() -> None:
     async def send(call: Call) -> Answer:
         return await upstream.send(call) if call.reads else Answer(200, {}, b"")
 
-    share = Share(send, 10)
+    share = Share(send)
     other = replace(call(), system=System.DISPUTES)
     (first,) = await started(share, other)
     await share.send(call(reads=False))

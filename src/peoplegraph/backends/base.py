@@ -15,7 +15,9 @@ from peoplegraph.errors import BadInput, BadResponse
 from peoplegraph.graph.node import Node
 from peoplegraph.graph.person import Person
 from peoplegraph.systems import System
-from peoplegraph.upstream.call import Answer, Call
+from peoplegraph.upstream.call import NO_HEADERS, Answer, Call
+
+_JSON = {"Content-Type": "application/json"}
 
 MAX_KEY_BYTES = 2000
 """The bytes of a key, percent-encoded; no vendor tells its own bound, and servers take some 8 kB of path."""
@@ -78,7 +80,7 @@ class Client:
             deadline=self._session.deadline,
             reads=reads or method == "GET",
             safe_to_retry=safe_to_retry or reads or method == "GET",
-            headers={} if body is None else {"Content-Type": "application/json"},
+            headers=NO_HEADERS if body is None else _JSON,
             body=None if body is None else encode(body),
             tags=frozenset(tags),
             past_caches=past_caches,

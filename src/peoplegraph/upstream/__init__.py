@@ -22,10 +22,11 @@ async def build_upstream(settings: Settings) -> AsyncIterator[Send]:
     counts each attempt.
     """
     async with _engine(settings) as engine:
-        limit = Limit(engine.send, {s: block.calls_per_second for s, block in settings.configured.items()})
-        breaker = CircuitBreaker(limit.send)
+        rates = {system: block.calls_per_second for system, block in settings.configured.items()}
+        limit = Limit(engine.send, rates)
+        breaker = CircuitBreaker(limit.send if any(rates.values()) else engine.send)
         retry = Retry(breaker.send)
-        share = Share(retry.send, settings.deadline_s)
+        share = Share(retry.send)
         ttl_s = {system: block.cache_ttl_s for system, block in settings.configured.items()}
         cache = Cache(share.send if settings.share_calls else retry.send, ttl_s, settings.stale_if_error_s)
         yield cache.send

@@ -65,9 +65,10 @@ class Breaker:
                 self._open(now)
         elif self.state is State.CLOSED:
             self._window.add(now, calls=1, marked=failed)
-            calls, failures = self._window.totals(now)
-            if failed and calls >= MIN_CALLS and failures >= calls * FAILED_SHARE:
-                self._open(now)
+            if failed:
+                calls, failures = self._window.totals(now)
+                if calls >= MIN_CALLS and failures >= calls * FAILED_SHARE:
+                    self._open(now)
 
     def vanish(self, *, probe: bool) -> None:
         """Take note that a call ended without an outcome: behind a probe the next call is one."""

@@ -8,7 +8,9 @@ after a write was answered sees nothing older, whatever else was under way.
 import asyncio
 from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+
+from msgspec.structs import replace
 
 from peoplegraph.errors import TimedOut, Unavailable
 from peoplegraph.systems import System

@@ -1,8 +1,10 @@
 """The seam to the upstreams: a `Call` goes in, an `Answer` comes out, and `Send` is the coroutine between."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Literal
+
+import msgspec
 
 from peoplegraph.systems import System
 
@@ -13,16 +15,24 @@ LATE_WRITE_S = 60.0
 """How long an engine awaits the answer to a write that its caller waits for no more."""
 
 
-@dataclass(frozen=True, slots=True)
-class Credential:
+class Credential(msgspec.Struct, frozen=True):
     """A vendor's header and the secret in it; the secret stays out of every repr."""
 
     header: str
-    secret: str = field(repr=False)
+    secret: str
+
+    def __repr__(self) -> str:
+        return f"<Credential in {self.header}>"
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+def _any(_: "Answer") -> bool:
+    return True
+
+
+NO_HEADERS: Mapping[str, str] = MappingProxyType({})
+
+
+class Call(msgspec.Struct, frozen=True):
     """One call to one system.
 
     `target` is percent-encoded and begins below the system's base URL, `/` first. `deadline` is on the clock
@@ -41,24 +51,29 @@ class Call:
     deadline: float
     reads: bool
     safe_to_retry: bool
-    headers: Mapping[str, str] = field(default_factory=dict)
-    body: bytes | None = field(default=None, repr=False)
+    headers: Mapping[str, str] = NO_HEADERS
+    body: bytes | None = None
     tags: frozenset[str] = frozenset()
     past_caches: bool = False
-    is_success: "Callable[[Answer], bool]" = field(default=lambda _: True, repr=False)
+    is_success: "Callable[[Answer], bool]" = _any
+
+    def __repr__(self) -> str:
+        return f"<Call {self.system.name} {self.method} {self.target} with {self.credential!r}>"
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True):
     """What came back. Header names are lower case; `body` is decoded from any content coding.
 
     `stale` marks one that was kept for longer than it is fresh, and given out because the upstream fails.
     """
 
     status: int
-    headers: Mapping[str, str] = field(repr=False)
-    body: bytes = field(repr=False)
+    headers: Mapping[str, str]
+    body: bytes
     stale: bool = False
+
+    def __repr__(self) -> str:
+        return f"<Answer {self.status}, {len(self.body):,} bytes>"
 
 
 Send = Callable[[Call], Awaitable[Answer]]

@@ -5,7 +5,7 @@ joins nothing that began before that.
 """
 
 import asyncio
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 
 from peoplegraph.errors import TimedOut
 from peoplegraph.systems import System
@@ -16,20 +16,30 @@ Key = tuple[System, str, str, bytes | None, Credential, tuple[tuple[str, str], .
 
 @dataclass(slots=True)
 class _Flight:
-    task: asyncio.Task[Answer]
-    waiting: int = 0
+    """A call under way, and those who wait for what it comes to; None says that it came to nothing."""
+
+    followers: list["asyncio.Future[Answer | None]"] = field(default_factory=list)
+
+    def land(self, outcome: Answer | Exception | None) -> None:
+        for follower in self.followers:
+            if follower.done():
+                continue
+            if isinstance(outcome, Exception):
+                follower.set_exception(outcome)
+            else:
+                follower.set_result(outcome)
 
 
 class Share:
-    """Lets equal reads wait for one call.
+    """Lets equal reads wait for the first of them.
 
-    That call has `deadline_s` of its own, so that nobody's shorter deadline or cancellation fails the others; it
-    is cancelled when nobody waits for it any more. An error is everybody's who waits, and never kept.
+    An error is everybody's who waits, and never kept. Where the first one is cancelled, or its time is over before
+    that of the others, the call ends with it, and one of the others makes it anew: nobody fails for another's
+    haste. So the common case, a read that nobody shares, costs no task and no timer.
     """
 
-    def __init__(self, send: Send, deadline_s: float) -> None:
+    def __init__(self, send: Send) -> None:
         self._send = send
-        self._deadline_s = deadline_s
         self._flights: dict[Key, _Flight] = {}
 
     def __repr__(self) -> str:
@@ -44,42 +54,39 @@ class Share:
                 return await self._send(call)
             finally:
                 self._part(call.system)
-        loop = asyncio.get_running_loop()
-        while True:
-            try:
-                return await self._join(call)
-            except TimedOut:
-                if loop.time() >= call.deadline:
-                    raise
-                # the flight was older than this call, and at its end: the rest of the time is for another one
-
-    async def _join(self, call: Call) -> Answer:
         headers = tuple(call.headers.items())  # validators: their answer may be a 304, which suits nobody else
         key = (call.system, call.method, call.target, call.body, call.credential, headers)
-        flight = self._flights.get(key)
-        if flight is None:
-            flight = self._flights[key] = self._start(key, call)
-        flight.waiting += 1
+        while (flight := self._flights.get(key)) is not None:
+            answer = await self._follow(flight, call)
+            if answer is not None:
+                return answer
+        return await self._lead(key, call)
+
+    async def _lead(self, key: Key, call: Call) -> Answer:
+        flight = self._flights[key] = _Flight()
+        outcome: Answer | Exception | None = None
+        try:
+            outcome = await self._send(call)
+        except TimedOut:
+            raise
+        except Exception as error:
+            outcome = error
+            raise
+        else:
+            return outcome
+        finally:
+            if self._flights.get(key) is flight:
+                del self._flights[key]
+            flight.land(outcome)
+
+    async def _follow(self, flight: _Flight, call: Call) -> Answer | None:
+        follower: asyncio.Future[Answer | None] = asyncio.get_running_loop().create_future()
+        flight.followers.append(follower)
         try:
             async with asyncio.timeout_at(call.deadline):
-                return await asyncio.shield(flight.task)
+                return await follower
         except TimeoutError:
             raise TimedOut(call.system, f"{call.system.title} did not answer in time") from None
-        finally:
-            flight.waiting -= 1
-            if not flight.waiting:
-                flight.task.cancel()  # nothing happens if it is done
-                self._forget(key, flight)
-
-    def _start(self, key: Key, call: Call) -> _Flight:
-        deadline = max(call.deadline, asyncio.get_running_loop().time() + self._deadline_s)
-        flight = _Flight(asyncio.ensure_future(self._send(replace(call, deadline=deadline))))
-        flight.task.add_done_callback(lambda _: self._forget(key, flight))
-        return flight
-
-    def _forget(self, key: Key, flight: _Flight) -> None:
-        if self._flights.get(key) is flight:
-            del self._flights[key]
 
     def _part(self, system: System) -> None:
         """Let nobody join what began before a write; who waits for it already goes on waiting."""
