@@ -142,6 +142,20 @@ def test_the_readmes_table_of_queries_is_complete() -> None:
     assert SCHEMA.query_type.fields.keys() <= listed
 
 
+def test_the_promises_have_tests_and_settings() -> None:
+    """Every test and every setting that the page on resilience names exists."""
+    page = (ROOT / "docs/resilience.md").read_text(encoding="utf-8")
+    tests = {
+        name
+        for path in (ROOT / "tests").rglob("test_*.py")
+        for name in re.findall(r"def (test_\w+)", path.read_text(encoding="utf-8"))
+    }
+    named = set(re.findall(r"`(test_\w+)`", page))
+    assert len(named) > 20
+    assert named <= tests
+    assert set(re.findall(r"`(PEOPLEGRAPH_\w+)`", page)) <= {name for name, _ in variables()}
+
+
 def apply(root: Path, page: str) -> None:
     """Do what the page says: write its files, and make its changes to others."""
     for name, kind, block in re.findall(r"^`([\w/.]+)`\n|^```(\w+)\n(.*?)^```", page, re.DOTALL | re.MULTILINE):
