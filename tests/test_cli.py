@@ -108,6 +108,16 @@ async def test_help_and_version() -> None:
     assert await run("--version") == (0, f"peoplegraph {peoplegraph.__version__}\n", "")
 
 
+async def test_doctor_has_an_exit_code_for_scripts() -> None:
+    """Without settings it is 2, with a system that cannot be reached 1."""
+    code, _, err = await run("doctor")
+    assert (code, err.count("\n")) == (2, 1)
+    code, out, _ = await run("doctor", **RPM)
+    assert code == 1
+    assert "RPM: FAILED: RPM cannot be reached. Is PEOPLEGRAPH_RPM_URL right" in out
+    assert "Billtrust Disputes: skipped" in out
+
+
 async def test_a_port_that_is_taken() -> None:
     """A port that somebody else has is one line, and no traceback."""
     server = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0)

@@ -16,6 +16,7 @@ import uvicorn
 from starlette.applications import Starlette
 
 from peoplegraph.app import create_app
+from peoplegraph.doctor import examine
 from peoplegraph.sandbox import Blocks, Sandbox
 from peoplegraph.sandbox.serving import listen, serving
 from peoplegraph.schema import print_schema
@@ -130,6 +131,21 @@ def schema(
     if difference:
         sys.stdout.write("\n".join(difference) + "\n")
         _fail(f"{check} is not the schema: write it anew with `peoplegraph schema > {check}`")
+
+
+@app.command()
+def doctor() -> None:
+    """Check the settings, and reach each system with a harmless read; exit code 1 if one fails."""
+    healthy = asyncio.run(_doctor(Settings.load()))
+    raise typer.Exit(0 if healthy else 1)
+
+
+async def _doctor(settings: Settings) -> bool:
+    healthy = True
+    async for finding in examine(settings):
+        _print(str(finding))
+        healthy = healthy and finding.healthy is not False
+    return healthy
 
 
 async def _demo(overrides: dict[str, Any], data: Path | None) -> None:

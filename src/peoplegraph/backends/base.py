@@ -41,6 +41,8 @@ class Backend:
     """The class of this backend's loaders, one instance a request."""
     connect: Callable[[Context], Any]
     """Makes the loaders of one request."""
+    check: Callable[[Context], Awaitable[None]]
+    """Makes one harmless read; raises what is wrong with the way to the system, or with the key."""
     query: type
     """Root fields for reading."""
     mutation: type | None = None

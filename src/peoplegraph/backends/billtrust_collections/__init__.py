@@ -6,7 +6,7 @@ Follows the vendor's page "Representatives"; where it is silent, `wire` and `cli
 from peoplegraph.backends.base import Backend
 from peoplegraph.backends.billtrust_collections.client import CollectionsClient
 from peoplegraph.backends.billtrust_collections.graph import Query, Representative, representative_node
-from peoplegraph.backends.billtrust_collections.loaders import CollectionsLoaders
+from peoplegraph.backends.billtrust_collections.loaders import CollectionsLoaders, check
 from peoplegraph.backends.billtrust_collections.mutations import Mutation
 from peoplegraph.systems import System
 
@@ -15,6 +15,7 @@ COLLECTIONS = Backend(
     credential_headers=("X-API-Key",),
     loaders=CollectionsLoaders,
     connect=lambda context: CollectionsLoaders(CollectionsClient(context.session(System.COLLECTIONS))),
+    check=check,
     query=Query,
     mutation=Mutation,
     nodes={Representative: representative_node},

@@ -1,6 +1,7 @@
 """Collections' loaders: what one request has asked for, in the fewest calls."""
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -8,6 +9,8 @@ from peoplegraph.backends.batching import Loader, each
 from peoplegraph.backends.billtrust_collections import wire
 from peoplegraph.backends.billtrust_collections.client import CollectionsClient
 from peoplegraph.backends.billtrust_collections.wire import MAX_LIMIT, Page, Sublist
+from peoplegraph.context import Context
+from peoplegraph.errors import NotFound
 from peoplegraph.graph.paging import Window
 
 
@@ -105,3 +108,9 @@ def plan_pages(start: int, count: int) -> tuple[int, int, int]:
 
     limit = min(range(MAX_LIMIT, 0, -1), key=pages)
     return limit, start // limit + 1, (stop - 1) // limit + 1
+
+
+async def check(context: Context) -> None:
+    """Ask for a representative that there hardly is: Collections lists none, and 404 is an answer, too."""
+    with suppress(NotFound):
+        await context.loaders(CollectionsLoaders).client.get_representative("peoplegraph-doctor")

@@ -5,7 +5,7 @@ Follows the vendor's page "Dispute Assignees"; where it is silent, `wire` and `c
 
 from peoplegraph.backends.base import Backend
 from peoplegraph.backends.billtrust_disputes.graph import Assignee, Query, assignee_by_email, assignee_node
-from peoplegraph.backends.billtrust_disputes.loaders import DisputesLoaders
+from peoplegraph.backends.billtrust_disputes.loaders import DisputesLoaders, check
 from peoplegraph.backends.billtrust_disputes.mutations import Mutation
 from peoplegraph.systems import System
 
@@ -14,6 +14,7 @@ DISPUTES = Backend(
     credential_headers=("X-Billtrust-Api-Key", "X-Billtrust-Auth"),
     loaders=DisputesLoaders,
     connect=DisputesLoaders,
+    check=check,
     query=Query,
     mutation=Mutation,
     nodes={Assignee: assignee_node},

@@ -162,3 +162,8 @@ class DisputesLoaders:
             credential = self._context.gateway_credential(System.DISPUTES)
         client = DisputesClient(self._context.session(System.DISPUTES, credential), self._tenant)
         return wire.assignee((await client.get_current_assignee()).body)
+
+
+async def check(context: Context) -> None:
+    """List the departments."""
+    await context.loaders(DisputesLoaders).departments.load(WHOLE_TENANT)

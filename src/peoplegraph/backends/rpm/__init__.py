@@ -7,7 +7,7 @@ Follows the vendor's pages "API RepEdit", "Rep", "RepAdd" and "AgentUsers"; wher
 from peoplegraph.backends.base import Backend
 from peoplegraph.backends.rpm.client import RpmClient
 from peoplegraph.backends.rpm.graph import Query, Rep, rep_node
-from peoplegraph.backends.rpm.loaders import RpmLoaders
+from peoplegraph.backends.rpm.loaders import RpmLoaders, check
 from peoplegraph.backends.rpm.mutations import Mutation
 from peoplegraph.systems import System
 
@@ -16,6 +16,7 @@ RPM = Backend(
     credential_headers=("RpmApiKey",),
     loaders=RpmLoaders,
     connect=lambda context: RpmLoaders(RpmClient(context.session(System.RPM))),
+    check=check,
     query=Query,
     mutation=Mutation,
     nodes={Rep: rep_node},

@@ -1,12 +1,14 @@
 """RPM's loaders: what one request has asked for, in the fewest calls, since every call is billed."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from peoplegraph.backends.batching import Loader, by_key, each
 from peoplegraph.backends.rpm import wire
 from peoplegraph.backends.rpm.client import RpmClient
-from peoplegraph.errors import Forbidden
+from peoplegraph.context import Context
+from peoplegraph.errors import Forbidden, NotFound
 
 USERS_FROM = 2
 """The number of reps from which on AgentUsers is cheaper than a call of Rep for each, where it has all."""
@@ -87,3 +89,9 @@ class RpmLoaders:
     async def _list_users(self, keys: list[str]) -> list[dict[int, wire.Rep]]:
         users = wire.agent_users((await self.client.agent_users()).body)
         return [by_key(users, lambda user: user.rep_id)] * len(keys)
+
+
+async def check(context: Context) -> None:
+    """Ask for a rep that there is not: that is one call, too, but a small one."""
+    with suppress(NotFound):
+        await context.loaders(RpmLoaders).client.rep({"RepID": 0})

@@ -1,0 +1,64 @@
+"""`peoplegraph doctor`: reaches each system with a harmless read, and says in plain words what is wrong."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from peoplegraph.backends import BACKENDS
+from peoplegraph.context import Context
+from peoplegraph.errors import UpstreamError
+from peoplegraph.settings import PREFIX, CredentialMode, Settings
+from peoplegraph.systems import System
+from peoplegraph.upstream import build_upstream
+
+_HINTS = {
+    "UPSTREAM_UNAVAILABLE": "Is {prefix}URL right, and does the network let the gateway reach it?",
+    "UPSTREAM_TIMEOUT": "Is {prefix}URL right, and does the network let the gateway reach it?",
+    "UPSTREAM_BAD_RESPONSE": "Is {prefix}URL right, with the whole path of the API in it?",
+    "UPSTREAM_UNAUTHORIZED": "Is {prefix}API_KEY right?",
+    "FORBIDDEN": "Is {prefix}API_KEY right, and does its owner have the permission?",
+    "UPSTREAM_RATE_LIMITED": "The key is right, and its calls are used up for now.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What was found out about one system; `healthy` is None where nothing could be."""
+
+    system: System
+    healthy: bool | None
+    text: str
+
+    def __str__(self) -> str:
+        mark = {True: "ok", False: "FAILED", None: "skipped"}[self.healthy]
+        return f"{self.system.title}: {mark}: {self.text}"
+
+
+async def examine(settings: Settings) -> AsyncIterator[Finding]:
+    """Yield a finding for each system; at most one read is made of each, and none where it has no URL."""
+    async with build_upstream(settings) as send:
+        loop = asyncio.get_running_loop()
+        for backend in BACKENDS:
+            system = backend.system
+            if system not in settings.configured:
+                yield Finding(system, None, f"{PREFIX}{system.name}_URL is not set")
+                continue
+            if settings.system(system).credential is CredentialMode.CALLER:
+                yield Finding(system, None, "it is called with the caller's own credential, and there is no caller")
+                continue
+            context = Context(
+                settings=settings,
+                send=send,
+                backends=BACKENDS,
+                caller_headers={},
+                deadline=loop.time() + settings.deadline_s,
+                request_id="doctor",
+            )
+            began = loop.time()
+            try:
+                await backend.check(context)
+            except UpstreamError as error:
+                hint = _HINTS.get(error.code, "").format(prefix=f"{PREFIX}{system.name}_")
+                yield Finding(system, False, f"{error}. {hint}".strip())  # noqa: FBT003
+            else:
+                yield Finding(system, True, f"answered in {(loop.time() - began) * 1000:.0f} ms")  # noqa: FBT003
