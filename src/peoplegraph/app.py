@@ -55,5 +55,7 @@ def _say(settings: Settings) -> None:
             log.info("%s: %s", system.title, settings.configured[system].url)
         else:
             log.warning("%s has no URL and is left out: its fields answer null", system.title)
+    if settings.workers > 1:
+        log.warning("with several workers no answers are kept: one does not see the writes of another")
     for name, meant in unknown_variables():
         log.warning("%s is no setting%s", name, f"; is it {meant}?" if meant else "")

@@ -235,6 +235,13 @@ class Settings(BaseSettings):
             raise SettingsError(f"no system is configured: set at least one of {urls}")
         return settings
 
+    def cache_ttl_s(self, system: System) -> float:
+        """Return for how many seconds answers of a system are kept: 0 with several workers.
+
+        One of them does not see what is written through another, and a read must not be older than a write.
+        """
+        return self.system(system).cache_ttl_s if self.workers == 1 else 0.0
+
     def system(self, system: System) -> SystemSettings:
         """Return the block of one system."""
         block: SystemSettings = getattr(self, system.name.lower())

@@ -2,6 +2,8 @@
 
 import asyncio
 
+import pytest
+
 from peoplegraph.sandbox import disputes
 from tests.conftest import MakeGateway
 from tests.scripted import http, scripted
@@ -98,3 +100,12 @@ async def test_a_stale_answer_says_so(gateway_with: MakeGateway) -> None:
         "data": {"representative": {"name": "old"}},
         "extensions": {"stale": ["COLLECTIONS"]},
     }
+
+
+async def test_several_workers_keep_nothing(gateway_with: MakeGateway, caplog: pytest.LogCaptureFixture) -> None:
+    """One worker does not see what is written through another: with several no answer is kept, and that is said."""
+    gateway = await gateway_with(**KEPT, workers=2)
+    for _ in range(2):
+        await gateway.data('{ representative(reference: "REP-001") { name } }')
+        assert len(gateway.calls) == 1
+    assert "with several workers no answers are kept" in caplog.text

@@ -6,7 +6,7 @@ from peoplegraph.sandbox.disputes import ADDRESS_FIELDS, TENANT
 from peoplegraph.sandbox.store import Record, Store
 
 FIRST_NAMES = (
-    "Ada Alan Barbara Claude Dorothy Edsger Emmy Frances Grace Hedy Ivan Jean John Katherine Kurt Leslie "
+    "Ada Alan Barbara Cleo Dorothy Edsger Emmy Frances Grace Hedy Ivan Jean John Katherine Kurt Leslie "
     "Margaret Niklaus Noor Olga Per Radia Richard Sofia Tony Ursula Vera Whitfield Yukihiro Zuse"
 ).split()
 LAST_NAMES = (

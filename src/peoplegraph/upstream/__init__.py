@@ -27,7 +27,7 @@ async def build_upstream(settings: Settings) -> AsyncIterator[Send]:
         breaker = CircuitBreaker(limit.send if any(rates.values()) else engine.send)
         retry = Retry(breaker.send)
         share = Share(retry.send)
-        ttl_s = {system: block.cache_ttl_s for system, block in settings.configured.items()}
+        ttl_s = {system: settings.cache_ttl_s(system) for system in settings.configured}
         cache = Cache(share.send if settings.share_calls else retry.send, ttl_s, settings.stale_if_error_s)
         yield cache.send
 
