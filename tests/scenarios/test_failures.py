@@ -303,11 +303,11 @@ async def test_writes_that_were_never_sent_are_not_unknown(gateway_with: MakeGat
     """Past the deadline nothing is sent: what was not sent is UPSTREAM_TIMEOUT, what was is unknown."""
 
     async def slow(_: str) -> bytes:
-        await asyncio.sleep(0.2)
+        await asyncio.sleep(0.6)
         return http(200)
 
     async with scripted(slow) as upstream:
-        gateway = await gateway_with(collections={"url": upstream.url}, deadline_s=0.3)
+        gateway = await gateway_with(collections={"url": upstream.url}, deadline_s=0.9)
         reply = await gateway.ask(
             """mutation ($n: [String!]!) {
               one: linkRepresentativeAccounts(reference: "R", accountNumbers: $n) { linked errors { code } }
@@ -315,7 +315,7 @@ async def test_writes_that_were_never_sent_are_not_unknown(gateway_with: MakeGat
             }""",
             n=[f"A{n}" for n in range(19)],
         )
-        await asyncio.sleep(0.3)
+        await asyncio.sleep(0.4)
     codes = [error["code"] for error in reply.data["one"]["errors"]]
     assert len(reply.data["one"]["linked"]) == 10
     assert codes == ["UPSTREAM_OUTCOME_UNKNOWN"] * 9

@@ -87,7 +87,7 @@ async def test_equal_reads_of_many_requests_are_one_call(gateway_with: MakeGatew
     """50 requests at once for the same representative are one call; with sharing off they are 50."""
 
     async def slow(_: str) -> bytes:
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0.5)
         return http(200, '{"name": "x"}')
 
     for share, calls in ((True, 1), (False, 50)):

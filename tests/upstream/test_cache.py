@@ -49,12 +49,12 @@ def cached(upstream: Upstream, ttl_s: float = 60, stale_if_error_s: float = 0) -
 async def test_a_read_is_kept_for_its_time() -> None:
     """Equal reads are answered from what is kept, until its time is over; other reads are not."""
     upstream = Upstream()
-    cache = cached(upstream, ttl_s=0.05)
+    cache = cached(upstream, ttl_s=0.4)
     others = [call("/y"), call(body=b"x"), replace(call(), credential=Credential("K", "two"))]
     for asked in (call(), call(), *others):
         await cache.send(asked)
     assert len(upstream.calls) == 4
-    await asyncio.sleep(0.06)
+    await asyncio.sleep(0.45)
     assert (await cache.send(call())).body == b"5"
 
 
@@ -116,12 +116,12 @@ async def test_validators_spare_the_body() -> None:
     """What is no longer fresh is asked for with its validators; a 304 makes it fresh again."""
     first = Answer(200, {"etag": '"1"', "last-modified": "Mon"}, b"big")
     upstream = Upstream(first, Answer(304, {}, b""), Answer(200, {}, b"new"))
-    cache = cached(upstream, ttl_s=0.03)
+    cache = cached(upstream, ttl_s=0.4)
     for body, conditional in ((b"big", {}), (b"big", {"If-None-Match": '"1"', "If-Modified-Since": "Mon"})):
         assert (await cache.send(call())).body == body
         assert (await cache.send(call())).body == body
         assert upstream.calls[-1].headers == conditional
-        await asyncio.sleep(0.04)
+        await asyncio.sleep(0.45)
     assert (await cache.send(call())).body == b"new"
     assert len(upstream.calls) == 3
 
@@ -130,12 +130,12 @@ async def test_validators_spare_the_body() -> None:
 async def test_stale_if_error(failure: Answer | Exception) -> None:
     """Where the upstream fails, what is no longer fresh does for a while, marked, if the settings let it."""
     upstream = Upstream(Answer(200, {}, b"old"), failure, failure)
-    cache = cached(upstream, ttl_s=0.02, stale_if_error_s=0.05)
+    cache = cached(upstream, ttl_s=0.05, stale_if_error_s=0.5)
     assert not (await cache.send(call())).stale
-    await asyncio.sleep(0.03)
+    await asyncio.sleep(0.06)
     stale = await cache.send(call())
     assert (stale.body, stale.stale) == (b"old", True)
-    await asyncio.sleep(0.05)
+    await asyncio.sleep(0.55)
     if isinstance(failure, Answer):
         assert await cache.send(call()) is failure
     else:
