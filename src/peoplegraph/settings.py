@@ -8,6 +8,7 @@ import ipaddress
 import os
 from collections.abc import Iterator
 from enum import StrEnum
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
@@ -247,7 +248,7 @@ class Settings(BaseSettings):
         block: SystemSettings = getattr(self, system.name.lower())
         return block
 
-    @property
+    @cached_property
     def configured(self) -> dict[System, SystemSettings]:
         """The systems that have a URL, in the order of `System`."""
         return {system: block for system in System if (block := self.system(system)).url}

@@ -10,8 +10,9 @@ from urllib.parse import quote
 import msgspec
 from strawberry import Some
 
+from peoplegraph.backends.answers import unexpected
 from peoplegraph.context import Context, Info, Session
-from peoplegraph.errors import BadInput, BadResponse
+from peoplegraph.errors import BadInput
 from peoplegraph.graph.node import Node
 from peoplegraph.graph.person import Person
 from peoplegraph.systems import System
@@ -144,7 +145,7 @@ def decode(system: System, decoder: msgspec.json.Decoder[T], body: bytes | msgsp
         return decoder.decode(body)
     except UNDECODABLE as error:
         log.warning("%s: %s", system.title, error)  # which place and which types, never a value
-        raise BadResponse(system, f"{system.title} sent an answer that cannot be understood") from error
+        raise unexpected(system, "sent an answer that cannot be understood") from error
 
 
 def document(system: System, body: bytes) -> dict[str, Any]:
@@ -152,7 +153,7 @@ def document(system: System, body: bytes) -> dict[str, Any]:
     try:
         decoded = json.loads(body)
     except (ValueError, RecursionError) as error:
-        raise BadResponse(system, f"{system.title} sent an answer that cannot be understood") from error
+        raise unexpected(system, "sent an answer that cannot be understood") from error
     if not isinstance(decoded, dict):
-        raise BadResponse(system, f"{system.title} sent an answer that cannot be understood")
+        raise unexpected(system, "sent an answer that cannot be understood")
     return decoded

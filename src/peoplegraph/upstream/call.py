@@ -8,6 +8,9 @@ import msgspec
 
 from peoplegraph.systems import System
 
+CONNECT_TIMEOUT_S = 5.0
+"""How long an engine tries to open a connection."""
+
 CLOSE_GRACE_S = 0.5
 """How long calls under way may take once an engine is closing."""
 

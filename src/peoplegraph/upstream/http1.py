@@ -15,15 +15,15 @@ from urllib.parse import urlsplit
 
 import certifi
 
-from peoplegraph.errors import BadResponse, OutcomeUnknown, TimedOut, Unavailable, UpstreamError
+from peoplegraph.errors import TimedOut, Unavailable
 from peoplegraph.systems import System
 from peoplegraph.upstream.body import Broken
-from peoplegraph.upstream.call import CLOSE_GRACE_S, LATE_WRITE_S, Answer, Call
+from peoplegraph.upstream.call import CLOSE_GRACE_S, CONNECT_TIMEOUT_S, LATE_WRITE_S, Answer, Call
 from peoplegraph.upstream.http1_connection import Connection, Late, Lost
+from peoplegraph.upstream.outcome import broken, late, log_late_write, lost
 
 log = logging.getLogger(__name__)
 
-CONNECT_TIMEOUT_S = 5.0
 FIRST_BYTE_TIMEOUT_S = 30.0
 ANSWER_TIMEOUT_S = 120.0
 """Bounds of the parts of a call; its deadline is above them all."""
@@ -108,17 +108,14 @@ class Pool:
     async def send(self, call: Call, *, fresh: bool = False) -> Answer:
         """Carry a call over a connection in hand, or over a new one if there is none or `fresh` asks for it."""
         loop = asyncio.get_running_loop()
-        now = loop.time()
-        if call.deadline <= now:
+        if call.deadline <= loop.time():
             raise self._timed_out()
         if self._busy < self._size:
             self._busy += 1
         else:
             await self._slot(call)
-        connection = None if fresh else self._take(now, fresh=not call.safe_to_retry)
-        reused = connection is not None
-        if connection is None:
-            connection = await self._connect(call)
+        in_hand = None if fresh else self._take(loop.time(), fresh=not call.safe_to_retry)
+        connection = in_hand or await self._connect(call)
         waiter: asyncio.Future[Answer] = loop.create_future()
         sent = loop.time()
         connection.begin(
@@ -137,22 +134,13 @@ class Pool:
                 connection.close()
             raise
         except Lost as error:
-            if reused and not error.started and call.reads:
+            if in_hand and not error.started and call.reads:
                 return await self.send(call, fresh=True)  # the peer had closed a connection of the pool
-            raise self._failure(call, error) from None
-        except (Broken, Late, TimeoutError) as error:
-            raise self._failure(call, error) from None
-
-    def _failure(self, call: Call, error: Exception) -> UpstreamError:
-        """Return what a call's end without an answer means: of a write, that nobody knows its outcome."""
-        if isinstance(error, Lost):
-            read_error: type[UpstreamError] = Unavailable
-            what = "broke the connection off"
-        elif isinstance(error, Broken):
-            read_error, what = BadResponse, str(error)
-        else:
-            read_error, what = TimedOut, "did not answer in time"
-        return (read_error if call.reads else OutcomeUnknown)(self._system, f"{self._system.title} {what}")
+            raise lost(call) from None
+        except Broken as error:
+            raise broken(call, error) from None
+        except (Late, TimeoutError):
+            raise late(call) from None
 
     async def _written(self, waiter: "asyncio.Future[Answer]", deadline: float) -> Answer:
         """Wait for the answer to a write; who gives up leaves it to the background."""
@@ -168,7 +156,7 @@ class Pool:
         outcome = (
             f"status {waiter.result().status}" if error is None else f"{type(error).__name__}, outcome unknown"
         )
-        log.warning("%s answered a write that nobody waits for any more: %s", self._system.title, outcome)
+        log_late_write(self._system.title, outcome)
 
     async def _slot(self, call: Call) -> None:
         """Wait, first come first served, for one of the connections that may be busy at once."""

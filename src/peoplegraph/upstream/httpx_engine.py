@@ -16,14 +16,13 @@ from typing import Any, Self
 
 import httpx
 
-from peoplegraph.errors import BadResponse, OutcomeUnknown, TimedOut, Unavailable
+from peoplegraph.errors import TimedOut, Unavailable, UpstreamError
 from peoplegraph.systems import System
 from peoplegraph.upstream.body import MAX_BODY_BYTES, TOO_LARGE, Broken, decoded
-from peoplegraph.upstream.call import CLOSE_GRACE_S, LATE_WRITE_S, Answer, Call
+from peoplegraph.upstream.call import CLOSE_GRACE_S, CONNECT_TIMEOUT_S, LATE_WRITE_S, Answer, Call
+from peoplegraph.upstream.outcome import broken, late, log_late_write, lost
 
 log = logging.getLogger(__name__)
-
-CONNECT_TIMEOUT_S = 5.0
 
 _CUT = ("Server disconnected", "peer closed connection")
 """What h11 says of an answer that is cut; the rest of what it says is of one that is malformed."""
@@ -110,8 +109,7 @@ class HttpxEngine:
         error = None if task.cancelled() else task.exception()  # retrieved, though nobody waits any more
         if flight.is_given_up and flight.is_sent and not flight.call.reads:
             outcome = type(error).__name__ if error or task.cancelled() else f"status {task.result().status}"
-            title = flight.call.system.title
-            log.warning("%s answered a write that nobody waits for any more: %s", title, outcome)
+            log_late_write(flight.call.system.title, outcome)
 
     async def _carry(self, flight: "_Flight") -> Answer:
         call = flight.call
@@ -148,13 +146,12 @@ class HttpxEngine:
         except httpx.TimeoutException as error:
             raise flight.give_up() from error
         except Broken as error:
-            raise _broken(call, f"{call.system.title} {error}") from error
-        except httpx.RemoteProtocolError as error:
-            if any(words in str(error) for words in _CUT):
-                raise _lost(call, error) from error
-            raise _broken(call, f"{call.system.title} sent an answer that is no HTTP") from error
+            raise broken(call, error) from error
         except httpx.TransportError as error:
-            raise _lost(call, error) from error
+            if isinstance(error, httpx.RemoteProtocolError) and not any(words in str(error) for words in _CUT):
+                raise broken(call, "sent an answer that is no HTTP") from error
+            log.warning("%s: %s", call.system.title, type(error).__name__)
+            raise lost(call) from error
         headers = {name.lower(): value for name, value in response.headers.items()}
         return Answer(response.status_code, headers, body)
 
@@ -190,26 +187,15 @@ class _Flight:
                 raise TimedOut(self.call.system, f"{self.call.system.title} was not called in time", sent=False)
             self.is_sent = True
 
-    def give_up(self) -> TimedOut | OutcomeUnknown:
+    def give_up(self) -> UpstreamError:
         """Stop waiting, and return what that means: a write that was sent may have taken effect."""
         self.is_given_up = True
-        system = self.call.system
-        if self.is_sent and not self.call.reads:
-            return OutcomeUnknown(system, f"{system.title} did not answer in time")
-        return TimedOut(system, f"{system.title} did not answer in time", sent=self.is_sent)
+        if self.is_sent:
+            return late(self.call)
+        return TimedOut(self.call.system, f"{self.call.system.title} was not called in time", sent=False)
 
 
 @cache
 def _tls() -> ssl.SSLContext:
     """Return the process's one TLS context: reading the trusted certificates takes 20 ms."""
     return httpx.create_ssl_context()
-
-
-def _lost(call: Call, error: Exception) -> Unavailable | OutcomeUnknown:
-    log.warning("%s: %s", call.system.title, type(error).__name__)
-    message = f"{call.system.title} broke the connection off"
-    return (Unavailable if call.reads else OutcomeUnknown)(call.system, message)
-
-
-def _broken(call: Call, message: str) -> BadResponse | OutcomeUnknown:
-    return (BadResponse if call.reads else OutcomeUnknown)(call.system, message)
