@@ -8,7 +8,7 @@ from typing import Any
 import hypothesis
 import pytest
 
-from peoplegraph.sandbox import Blocks, Sandbox
+from peoplegraph.sandbox import Blocks, Running, Sandbox
 from peoplegraph.sandbox.store import Store
 from tests.gateway import Gateway, running_gateway, settings_for
 
@@ -27,30 +27,37 @@ def _no_settings_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="session")
-async def served() -> AsyncIterator[tuple[Sandbox, Blocks, Store]]:
+async def served() -> AsyncIterator[tuple[Sandbox, Running, Store]]:
     """Run the emulated systems, and keep a copy of what they began with."""
     sandbox = Sandbox()
     seeded = Store()
     seeded.copy_from(sandbox.store)
-    async with sandbox.running() as blocks:
-        yield sandbox, blocks, seeded
+    async with sandbox.running() as running:
+        yield sandbox, running, seeded
     sandbox.close()
     seeded.close()
 
 
 @pytest.fixture
-def blocks(served: tuple[Sandbox, Blocks, Store]) -> Blocks:
+def blocks(served: tuple[Sandbox, Running, Store]) -> Blocks:
     """Return where the emulated systems are."""
-    return served[1]
+    return served[1].blocks
 
 
 @pytest.fixture
-def sandbox(served: tuple[Sandbox, Blocks, Store]) -> Sandbox:
-    """Return the emulated systems as they began: seeded, nothing recorded."""
+def control_url(served: tuple[Sandbox, Running, Store]) -> str:
+    """Return where the faults of the emulated systems are switched."""
+    return served[1].control_url
+
+
+@pytest.fixture
+async def sandbox(served: tuple[Sandbox, Running, Store]) -> Sandbox:
+    """Return the emulated systems as they began: seeded, nothing recorded, no fault."""
     sandbox, _, seeded = served
     sandbox.store.copy_from(seeded)
     sandbox.ledger.calls.clear()
     sandbox.rpm.calls_left = None
+    await sandbox.switch([])
     return sandbox
 
 

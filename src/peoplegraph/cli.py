@@ -5,7 +5,7 @@ import difflib
 import logging
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from importlib.metadata import version as distribution_version
 from pathlib import Path
@@ -17,7 +17,8 @@ from starlette.applications import Starlette
 
 from peoplegraph.app import create_app
 from peoplegraph.doctor import examine
-from peoplegraph.sandbox import Blocks, Sandbox
+from peoplegraph.sandbox import Running, Sandbox
+from peoplegraph.sandbox.faults import Fault, FaultError, parse
 from peoplegraph.sandbox.serving import listen, serving
 from peoplegraph.schema import print_schema
 from peoplegraph.settings import PREFIX, CredentialMode, CurrentAssignee, Settings, SettingsError
@@ -49,7 +50,7 @@ def main() -> None:
     _log()
     try:
         app()
-    except (SettingsError, OSError, UnicodeDecodeError) as error:
+    except (SettingsError, FaultError, OSError, UnicodeDecodeError) as error:
         _fail(str(error))
 
 
@@ -99,13 +100,17 @@ def sandbox(
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
     port: Annotated[
         int,
-        typer.Option(min=0, max=65533, help="The first system's port; 0 takes free ones."),
+        typer.Option(min=0, max=65532, help="The first system's port; 0 takes free ones."),
     ] = 8801,
     data: Data = None,
+    fault: Annotated[
+        list[str] | None,
+        typer.Option(help="Let calls fail: SYSTEM:KIND[,option=value]…, such as rpm:latency,ms=300. Repeatable."),
+    ] = None,
 ) -> None:
     """Start the three emulated systems alone, and print the settings that point a gateway at them."""
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
-    asyncio.run(_sandbox(host, port, data))
+    asyncio.run(_sandbox(host, port, data, [parse(text) for text in fault or ()]))
 
 
 @app.command()
@@ -150,29 +155,32 @@ async def _doctor(settings: Settings) -> bool:
 
 async def _demo(overrides: dict[str, Any], data: Path | None) -> None:
     stop = _stop_event()
-    async with _sandbox_running("127.0.0.1", 0, data) as blocks:
-        systems = {name: {**block, "credential": CredentialMode.GATEWAY} for name, block in blocks.items()}
+    async with _sandbox_running("127.0.0.1", 0, data) as running:
+        systems = {name: {**block, "credential": CredentialMode.GATEWAY} for name, block in running.blocks.items()}
         settings = Settings.load(**overrides, **systems, current_assignee=CurrentAssignee.KEY_OWNER)
-        async with serving((create_app(settings),), settings.host, settings.port, lifespan=True) as (url,):
-            _print(f"GraphiQL: {url}/graphql\n\nA query to try:\n\n{DEMO_QUERY}\n\nCtrl-C ends it.")
+        async with serving((create_app(settings),), settings.host, settings.port, lifespan="on") as (server,):
+            _print(f"GraphiQL: {server.url}/graphql\n\nA query to try:\n\n{DEMO_QUERY}\n\nCtrl-C ends it.")
             await stop.wait()
 
 
-async def _sandbox(host: str, port: int, data: Path | None) -> None:
+async def _sandbox(host: str, port: int, data: Path | None, faults: Sequence[Fault]) -> None:
     stop = _stop_event()
-    async with _sandbox_running(host, port, data) as blocks:
-        for name, block in blocks.items():
+    async with _sandbox_running(host, port, data, faults) as running:
+        for name, block in running.blocks.items():
             for setting, value in block.items():
                 _print(f"{PREFIX}{name}_{setting}".upper() + f"={value}")
+        _print(f"# faults are switched at {running.control_url}")
         await stop.wait()
 
 
 @asynccontextmanager
-async def _sandbox_running(host: str, port: int, data: Path | None) -> AsyncIterator[Blocks]:
+async def _sandbox_running(
+    host: str, port: int, data: Path | None, faults: Sequence[Fault] = ()
+) -> AsyncIterator[Running]:
     emulated = Sandbox(data)
     try:
-        async with emulated.running(host, port) as blocks:
-            yield blocks
+        async with emulated.running(host, port, faults) as running:
+            yield running
     finally:
         emulated.close()
 

@@ -110,8 +110,8 @@ async def uvicorn_server(_: Path) -> AsyncIterator[str]:
         ],
         middleware=[Middleware(GZipMiddleware, minimum_size=1)],
     )
-    async with serving((app,), "127.0.0.1", 0) as (url,):
-        yield url
+    async with serving((app,), "127.0.0.1", 0) as (server,):
+        yield server.url
 
 
 @asynccontextmanager

@@ -1,4 +1,4 @@
-"""The little of HTTP that the emulators need: requests by their raw path, JSON answers, and the ledger."""
+"""What the emulators know of HTTP: requests by their raw path, JSON answers, and the ledger."""
 
 import json
 from abc import ABC, abstractmethod
@@ -6,9 +6,6 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
-from urllib.parse import parse_qsl, unquote
-
-from starlette.types import Receive, Scope, Send
 
 from peoplegraph.sandbox.store import Store
 
@@ -48,7 +45,10 @@ def empty(status: int) -> Reply:
 
 @dataclass(frozen=True, slots=True)
 class RecordedCall:
-    """What a system received and answered. `target` is the raw path below the base, with its query."""
+    """What a system received and answered. `target` is the raw path below the base, with its query.
+
+    The `status` is 0 where the connection was reset instead.
+    """
 
     system: str
     method: str
@@ -73,7 +73,7 @@ class Ledger:
 
 
 class System(ABC):
-    """The base of the emulated systems: an ASGI application under `base`."""
+    """The base of the emulated systems."""
 
     name: ClassVar[str]
     """The gateway's name of the system."""
@@ -82,47 +82,9 @@ class System(ABC):
     settings: ClassVar[Mapping[str, str]]
     """What a gateway's settings need beside the URL."""
 
-    def __init__(self, store: Store, ledger: Ledger) -> None:
+    def __init__(self, store: Store) -> None:
         self.store = store
-        self.ledger = ledger
 
     @abstractmethod
     def answer(self, request: Request) -> Reply:
         """Answer one request."""
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Read the request, answer it, record both."""
-        body = b""
-        while True:
-            message = await receive()
-            body += message.get("body", b"")
-            if not message.get("more_body"):
-                break
-        raw_path: str = scope["raw_path"].decode("ascii")
-        query: str = scope["query_string"].decode("ascii")
-        if not raw_path.startswith(f"{self.base}/"):
-            await _respond(send, Reply(404, {"message": "no such path"}))
-            return
-        below = raw_path.removeprefix(self.base)
-        request = Request(
-            method=scope["method"],
-            target=below + (f"?{query}" if query else ""),
-            segments=tuple(unquote(segment) for segment in below.split("/")[1:]),
-            query=dict(parse_qsl(query, keep_blank_values=True)),
-            headers={name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]},
-            body=body,
-        )
-        reply = self.answer(request)
-        self.ledger.calls.append(
-            RecordedCall(self.name, request.method, request.target, request.json(), reply.status, request.headers)
-        )
-        await _respond(send, reply)
-
-
-async def _respond(send: Send, reply: Reply) -> None:
-    body = json.dumps(reply.document).encode() if reply.has_body else b""
-    headers = [(b"content-type", b"application/json")] if reply.has_body else []
-    if reply.status != 204:
-        headers.append((b"content-length", str(len(body)).encode()))
-    await send({"type": "http.response.start", "status": reply.status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})

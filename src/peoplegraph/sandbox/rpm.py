@@ -9,7 +9,7 @@ import itertools
 import re
 from typing import Any, ClassVar
 
-from peoplegraph.sandbox.http import Ledger, Reply, Request, System
+from peoplegraph.sandbox.http import Reply, Request, System
 from peoplegraph.sandbox.store import Record, Store
 
 KEY = "sandbox-rpm-key"
@@ -31,8 +31,8 @@ class Rpm(System):
     base = "/rpm/Api2.svc"
     settings: ClassVar = {"api_key": KEY}
 
-    def __init__(self, store: Store, ledger: Ledger) -> None:
-        super().__init__(store, ledger)
+    def __init__(self, store: Store) -> None:
+        super().__init__(store)
         self.calls_left: int | None = None
         """How many calls of the plan are left today; None for a plan without a limit."""
 

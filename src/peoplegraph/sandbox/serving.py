@@ -2,14 +2,14 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Generator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Generator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 import uvicorn
 
 
-class _Server(uvicorn.Server):
+class _Uvicorn(uvicorn.Server):
     """A server that leaves the signals alone: who runs several has its own idea of Ctrl-C."""
 
     @contextmanager
@@ -17,45 +17,68 @@ class _Server(uvicorn.Server):
         yield
 
 
+class Server:
+    """One application on one port, which can be closed and opened again."""
+
+    def __init__(self, app: Any, host: str, port: int, config: Mapping[str, Any]) -> None:
+        self._app = app
+        self._config = config
+        self._host = host
+        self._port = port
+        self._running: tuple[_Uvicorn, asyncio.Task[None]] | None = None
+
+    @property
+    def url(self) -> str:
+        """The base URL."""
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        return f"http://{host}:{self._port}"
+
+    async def open(self) -> None:
+        """Listen, if it does not; on a free port if none was given. Raises `OSError`."""
+        if self._running:
+            return
+        listener = listen(self._host, self._port)
+        self._port = listener.getsockname()[1]
+        server = _Uvicorn(
+            uvicorn.Config(
+                self._app,
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                timeout_graceful_shutdown=1,
+                **self._config,
+            )
+        )
+        task = asyncio.create_task(server.serve(sockets=[listener]))
+        self._running = server, task
+        while not server.started:  # uvicorn has no event for it
+            if task.done():
+                listener.close()
+                raise OSError("a server did not start")
+            await asyncio.sleep(0.005)
+
+    async def close(self) -> None:
+        """Stop at once; requests under way have one second to finish."""
+        if self._running:
+            server, task = self._running
+            self._running = None
+            server.should_exit = True
+            await task
+
+
 @asynccontextmanager
-async def serving(apps: Sequence[Any], host: str, port: int, *, lifespan: bool = False) -> AsyncIterator[list[str]]:
-    """Serve each application on a port of its own, from `port` on, and yield their base URLs in order.
+async def serving(apps: Sequence[Any], host: str, port: int, **config: Any) -> AsyncIterator[list[Server]]:
+    """Serve each application on a port of its own, from `port` on, or on free ones if it is 0.
 
-    A `port` of 0 takes free ones. At the end all stop at once, and requests under way have one second to
-    finish. Raises `OSError`.
+    What uvicorn should know beside goes in `config`. Raises `OSError`.
     """
-    async with AsyncExitStack() as listening:
-        listeners = []
-        for offset in range(len(apps)):
-            listeners.append(listen(host, port and port + offset))
-            listening.callback(listeners[-1].close)
-        servers = [_Server(_config(app, lifespan=lifespan)) for app in apps]
-        tasks = [
-            asyncio.create_task(server.serve(sockets=[listener]))
-            for server, listener in zip(servers, listeners, strict=True)
-        ]
-        try:
-            while not all(server.started for server in servers):  # uvicorn has no event for it
-                if any(task.done() for task in tasks):
-                    raise OSError("a server did not start")
-                await asyncio.sleep(0.005)
-            shown = f"[{host}]" if ":" in host else host
-            yield [f"http://{shown}:{listener.getsockname()[1]}" for listener in listeners]
-        finally:
-            for server in servers:
-                server.should_exit = True
-            await asyncio.gather(*tasks)
-
-
-def _config(app: Any, *, lifespan: bool) -> uvicorn.Config:
-    return uvicorn.Config(
-        app,
-        lifespan="on" if lifespan else "off",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=1,
-    )
+    servers = [Server(app, host, port and port + offset, config) for offset, app in enumerate(apps)]
+    try:
+        for server in servers:
+            await server.open()
+        yield servers
+    finally:
+        await asyncio.gather(*(server.close() for server in servers))
 
 
 def listen(host: str, port: int) -> socket.socket:
