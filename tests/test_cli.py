@@ -170,6 +170,23 @@ async def test_serve_over_a_sandbox(tmp_path: Path) -> None:
         assert kept.json()["name"] == "Kept"
 
 
+async def test_a_sandbox_with_faults() -> None:
+    """`--fault` lets calls fail from the start; the printed address switches it off; a wrong one is one line."""
+    async with command("sandbox", "--port", "0", "--fault", "collections:error,status=500") as process:
+        base = (await printed(process, r"COLLECTIONS_URL=(.+)$"))[1]
+        switch = (await printed(process, r"faults are switched at (.+)$"))[1]
+        async with httpx.AsyncClient(headers={"X-API-Key": collections.KEY}) as client:
+            assert (await client.get(f"{base}/representatives/REP-001")).status_code == 500
+            assert (await client.put(switch, content=b"[]")).status_code == 200
+            assert (await client.get(f"{base}/representatives/REP-001")).status_code == 200
+        process.send_signal(signal.SIGINT)
+        assert await process.wait() == 0
+    for wrong in ("crm:refuse", "rpm:error,status=x"):
+        code, _, err = await run("sandbox", "--port", "0", "--fault", wrong)
+        assert (code, err.count("\n")) == (2, 1)
+        assert err.startswith(f"peoplegraph: '{wrong}': ")
+
+
 async def free_port() -> int:
     """Return a port that nobody listens on."""
     server = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0)

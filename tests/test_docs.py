@@ -7,11 +7,12 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 import peoplegraph.errors as error_tree
+from peoplegraph.sandbox.faults import CallFault, Fault
 from peoplegraph.settings import variables
 from tests.conftest import MakeGateway
 from tests.gateway import Gateway
@@ -154,6 +155,21 @@ def test_the_promises_have_tests_and_settings() -> None:
     assert len(named) > 20
     assert named <= tests
     assert set(re.findall(r"`(PEOPLEGRAPH_\w+)`", page)) <= {name for name, _ in variables()}
+
+
+def test_every_fault_is_in_the_docs() -> None:
+    """The table of faults has every kind with its options and their defaults, and no other."""
+    page = (ROOT / "docs/resilience.md").read_text(encoding="utf-8")
+    rows = [row.split(" | ") for row in page.split("| fault | options", 1)[1].split("\n\n")[0].splitlines()[2:]]
+    listed = {re.findall(r"`([^`]+)`", row[0])[0]: set(re.findall(r"`([^`]+)`", row[1])) for row in rows}
+    (kinds, _) = get_args(Fault)
+    common = CallFault.model_fields.keys() | {"kind"}
+    assert listed == {
+        get_args(kind.model_fields["kind"].annotation)[0]: {
+            f"{name}={field.default}" for name, field in kind.model_fields.items() if name not in common
+        }
+        for kind in get_args(kinds)
+    }
 
 
 def apply(root: Path, page: str) -> None:

@@ -80,7 +80,7 @@ class Latency(CallFault):
     """The work is done at once; its answer comes `ms` milliseconds later, give or take `jitter_ms`."""
 
     kind: Literal["latency"]
-    ms: float = Field(default=500, ge=0)
+    ms: float = Field(default=500, ge=0, allow_inf_nan=False)
     jitter_ms: float = Field(default=0, ge=0)
 
     def spoil(self, response: Response) -> Response:
