@@ -106,7 +106,7 @@ async def open_contender(contender: str, url: str) -> tuple[One, Callable[[], Aw
     if contender == "path":
         block = {"url": url, "api_key": "key"}
         path = build_upstream(Settings.load(_env_file=None, collections=block))
-        send, close = await path.__aenter__(), lambda: path.__aexit__(None, None, None)
+        send, close = (await path.__aenter__()).send, lambda: path.__aexit__(None, None, None)
     else:
         kind = Http1Engine if contender == "http1" else HttpxEngine
         engine = kind({System.COLLECTIONS: url}, {System.COLLECTIONS: 100})

@@ -30,8 +30,8 @@ def create_app(settings: Settings | None = None) -> Starlette:
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         _say(settings)
-        async with build_upstream(settings) as send:
-            app.state.send = send
+        async with build_upstream(settings) as upstream:
+            app.state.send = upstream.send
             yield
 
     def make_context(request: Request, request_id: str) -> Context:

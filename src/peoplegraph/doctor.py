@@ -36,7 +36,7 @@ class Finding:
 
 async def examine(settings: Settings) -> AsyncIterator[Finding]:
     """Yield a finding for each system; at most one read is made of each, and none where it has no URL."""
-    async with build_upstream(settings) as send:
+    async with build_upstream(settings) as upstream:
         loop = asyncio.get_running_loop()
         for backend in BACKENDS:
             system = backend.system
@@ -48,7 +48,7 @@ async def examine(settings: Settings) -> AsyncIterator[Finding]:
                 continue
             context = Context(
                 settings=settings,
-                send=send,
+                send=upstream.send,
                 backends=BACKENDS,
                 caller_headers={},
                 deadline=loop.time() + settings.deadline_s,

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
 from peoplegraph.settings import Settings, UpstreamEngine, proxy_for
 from peoplegraph.upstream.breaker import CircuitBreaker
@@ -14,8 +15,20 @@ from peoplegraph.upstream.retry import Retry
 from peoplegraph.upstream.share import Share
 
 
+@dataclass(frozen=True, slots=True, repr=False)
+class Upstream:
+    """The path, open: `send` puts a call on it."""
+
+    send: Send
+    layers: tuple[object, ...]
+    """What a call passes, outermost first; each one's `repr` says what is under way in it."""
+
+    def __repr__(self) -> str:
+        return "\n".join(map(repr, self.layers))
+
+
 @asynccontextmanager
-async def build_upstream(settings: Settings) -> AsyncIterator[Send]:
+async def build_upstream(settings: Settings) -> AsyncIterator[Upstream]:
     """Open the path that `settings` describe; closing it closes its connections.
 
     A call passes: cache, share, retry, breaker, limit, engine. The breaker is within the retries, since it
@@ -29,7 +42,7 @@ async def build_upstream(settings: Settings) -> AsyncIterator[Send]:
         share = Share(retry.send)
         ttl_s = {system: settings.cache_ttl_s(system) for system in settings.configured}
         cache = Cache(share.send if settings.share_calls else retry.send, ttl_s, settings.stale_if_error_s)
-        yield cache.send
+        yield Upstream(cache.send, (cache, share, retry, breaker, limit, engine))
 
 
 def _engine(settings: Settings) -> Http1Engine | HttpxEngine:
