@@ -101,6 +101,7 @@ async def open_contender(contender: str, url: str) -> tuple[One, Callable[[], Aw
     from peoplegraph.upstream.call import Call, Credential
     from peoplegraph.upstream.http1 import Http1Engine
     from peoplegraph.upstream.httpx_engine import HttpxEngine
+    from peoplegraph.upstream.limit import Limits
 
     credential = Credential("X-API-Key", "key")
     if contender == "path":
@@ -109,7 +110,7 @@ async def open_contender(contender: str, url: str) -> tuple[One, Callable[[], Aw
         send, close = (await path.__aenter__()).send, lambda: path.__aexit__(None, None, None)
     else:
         kind = Http1Engine if contender == "http1" else HttpxEngine
-        engine = kind({System.COLLECTIONS: url}, {System.COLLECTIONS: 100})
+        engine = kind({System.COLLECTIONS: url}, {System.COLLECTIONS: Limits(100)})
         send, close = engine.send, lambda: engine.__aexit__(None, None, None)
 
     async def with_ours(number: int) -> None:

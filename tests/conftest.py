@@ -1,5 +1,6 @@
 """What tests share: the emulated systems, fresh for each test, and gateways over them."""
 
+import asyncio
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
@@ -62,8 +63,17 @@ async def sandbox(served: tuple[Sandbox, Running, Store]) -> Sandbox:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Take the engine that gateways under test use."""
+    """Take the engine that gateways under test use, and the event loop that everything runs on."""
     parser.addoption("--engine", choices=["http1", "httpx"], default="http1", help="what carries upstream calls")
+    parser.addoption("--loop", choices=["asyncio", "uvloop"], default="asyncio", help="the event loop")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Put the event loop in place."""
+    if config.getoption("--loop") == "uvloop":
+        import uvloop  # noqa: PLC0415  # there is none on Windows
+
+        asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
 
 
 @pytest.fixture

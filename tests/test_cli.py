@@ -114,7 +114,7 @@ async def test_doctor_has_an_exit_code_for_scripts() -> None:
     assert (code, err.count("\n")) == (2, 1)
     code, out, _ = await run("doctor", **RPM)
     assert code == 1
-    assert "RPM: FAILED: RPM cannot be reached. Is PEOPLEGRAPH_RPM_URL right" in out
+    assert "RPM: FAILED: RPM cannot be reached. Nobody listens there: is PEOPLEGRAPH_RPM_URL right" in out
     assert "Billtrust Disputes: skipped" in out
 
 

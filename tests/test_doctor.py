@@ -1,6 +1,10 @@
 """`peoplegraph doctor`: what it says of systems that are well, and of those that are not."""
 
+import asyncio
+import ssl
+
 import pytest
+import trustme
 
 from peoplegraph.doctor import examine
 from peoplegraph.sandbox import Blocks, Sandbox
@@ -33,8 +37,9 @@ async def test_all_is_well(blocks: Blocks, sandbox: Sandbox) -> None:
         ("disputes", http(404), "Is PEOPLEGRAPH_DISPUTES_URL right, with the whole path of the API in it?"),
         ("rpm", http(404), "Is PEOPLEGRAPH_RPM_URL right, with the whole path of the API in it?"),
         ("rpm", http(200, "<html>secret</html>"), "RPM sent an answer that cannot be understood. Is"),
-        ("rpm", b"", "Is PEOPLEGRAPH_RPM_URL right, and does the network let the gateway reach it?"),
-        ("rpm", http(429), "The key is right, and its calls are used up for now."),
+        ("rpm", b"", "RPM broke the connection off. It may be down for the moment: try again."),
+        ("rpm", http(503), "RPM is not available (503). It may be down for the moment: try again."),
+        ("rpm", http(429), "Its calls are used up for now: try later."),
     ],
 )
 async def test_what_is_wrong_is_said(blocks: Blocks, system: str, answer: bytes, words: str) -> None:
@@ -45,6 +50,31 @@ async def test_what_is_wrong_is_said(blocks: Blocks, system: str, answer: bytes,
     assert words in found[system.upper()]
     assert "secret" not in found[system.upper()]
     assert sum(": ok: " in line for line in found.values()) == 2
+    assert len(upstream.requests) == 1
+
+
+async def test_why_nobody_is_reached(blocks: Blocks, sandbox: Sandbox) -> None:
+    """A port where nobody listens, a name that is none, and a certificate that is not trusted are told apart."""
+    del sandbox
+    certificate = trustme.CA().issue_cert("localhost")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    certificate.configure_cert(context)
+    server = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0, ssl=context)
+    port = server.sockets[0].getsockname()[1]
+    async with scripted(lambda _: b"") as upstream:
+        gone = upstream.url
+    async with server:
+        found = await findings(
+            blocks,
+            rpm={"url": gone},
+            collections={"url": f"https://localhost:{port}"},
+            disputes={"url": "https://nobody.invalid"},
+        )
+    assert found["RPM"].endswith(
+        "RPM cannot be reached. Nobody listens there: is PEOPLEGRAPH_RPM_URL right, port and all?"
+    )
+    assert "Its certificate is not trusted: " in found["COLLECTIONS"]
+    assert found["DISPUTES"].endswith("The name in PEOPLEGRAPH_DISPUTES_URL is not known here.")
 
 
 async def test_what_cannot_be_checked_is_said(blocks: Blocks) -> None:

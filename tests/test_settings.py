@@ -68,7 +68,14 @@ def test_environment_over_dotenv_over_toml(monkeypatch: pytest.MonkeyPatch, tmp_
         ({"RPM_API_KEY": " secret"}, "PEOPLEGRAPH_RPM_API_KEY: must be printable ASCII"),
         ({"RPM_URL": "rpm.example"}, "PEOPLEGRAPH_RPM_URL: must be an http(s) URL"),
         ({"RPM_URL": "ftp://rpm.example"}, "PEOPLEGRAPH_RPM_URL: must be an http(s) URL"),
-        ({"RPM_URL": "https://rpm.example:x"}, "PEOPLEGRAPH_RPM_URL: not a URL"),
+        ({"RPM_URL": "https://rpm.example:x"}, "PEOPLEGRAPH_RPM_URL: must be an http(s) URL"),
+        ({"RPM_URL": "https://me:secret/x@rpm.example"}, "PEOPLEGRAPH_RPM_URL: must be an http(s) URL"),
+        ({"RPM_URL": "https://@rpm.example"}, "PEOPLEGRAPH_RPM_URL: must have no query, fragment or user"),
+        ({"RPM_URL": "https://rpm.example/x?"}, "PEOPLEGRAPH_RPM_URL: must have no query, fragment or user"),
+        ({"RPM_URL": "https://rpm..example"}, "PEOPLEGRAPH_RPM_URL: must be an http(s) URL"),
+        ({"RPM_URL": "https://caf\u00e9.example"}, "PEOPLEGRAPH_RPM_URL: must be an http(s) URL"),
+        ({"RPM_URL": "https://rpm.example/a/../b"}, "PEOPLEGRAPH_RPM_URL: must have no . or .. in its path"),
+        ({"RPM_URL": "https://rpm.example/\x7f"}, "PEOPLEGRAPH_RPM_URL: must be percent-encoded"),
         ({"RPM_URL": "https://rpm.example/a b"}, "PEOPLEGRAPH_RPM_URL: must be percent-encoded"),
         ({"RPM_URL": "https://rpm.example/é"}, "PEOPLEGRAPH_RPM_URL: must be percent-encoded"),
         ({"RPM_URL": "https://me:secret@rpm.example"}, "PEOPLEGRAPH_RPM_URL: must have no query, fragment or user"),
@@ -141,6 +148,12 @@ def test_proxies_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     assert proxy_for("https://rpm.example/x") == "http://proxy.example:3128"
     assert proxy_for("https://a.inside.example/x") is None
     assert proxy_for("http://127.0.0.1:8000") is None
+    monkeypatch.setenv("HTTPS_PROXY", "proxy.example:3128")
+    assert proxy_for("https://rpm.example/x") == "http://proxy.example:3128"
+    monkeypatch.setenv("HTTPS_PROXY", "socks5://me:secret@proxy.example")
+    with pytest.raises(SettingsError, match=r"^HTTPS_PROXY or ALL_PROXY: a proxy must be an") as error:
+        proxy_for("https://rpm.example/x")
+    assert "secret" not in str(error.value)
 
 
 def test_misspelled_variables_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:

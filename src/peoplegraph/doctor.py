@@ -1,6 +1,8 @@
 """`peoplegraph doctor`: reaches each system with a harmless read, and says in plain words what is wrong."""
 
 import asyncio
+import socket
+import ssl
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
@@ -9,15 +11,15 @@ from peoplegraph.context import Context
 from peoplegraph.errors import UpstreamError
 from peoplegraph.settings import PREFIX, CredentialMode, Settings
 from peoplegraph.systems import System
-from peoplegraph.upstream import build_upstream
+from peoplegraph.upstream import build_engine
 
 _HINTS = {
-    "UPSTREAM_UNAVAILABLE": "Is {prefix}URL right, and does the network let the gateway reach it?",
+    "UPSTREAM_UNAVAILABLE": "It may be down for the moment: try again.",
     "UPSTREAM_TIMEOUT": "Is {prefix}URL right, and does the network let the gateway reach it?",
     "UPSTREAM_BAD_RESPONSE": "Is {prefix}URL right, with the whole path of the API in it?",
     "UPSTREAM_UNAUTHORIZED": "Is {prefix}API_KEY right?",
     "FORBIDDEN": "Is {prefix}API_KEY right, and does its owner have the permission?",
-    "UPSTREAM_RATE_LIMITED": "The key is right, and its calls are used up for now.",
+    "UPSTREAM_RATE_LIMITED": "Its calls are used up for now: try later.",
 }
 
 
@@ -35,8 +37,8 @@ class Finding:
 
 
 async def examine(settings: Settings) -> AsyncIterator[Finding]:
-    """Yield a finding for each system; at most one read is made of each, and none where it has no URL."""
-    async with build_upstream(settings) as upstream:
+    """Yield a finding for each system; one read is made of each, never again, and none where it has no URL."""
+    async with build_engine(settings) as engine:
         loop = asyncio.get_running_loop()
         for backend in BACKENDS:
             system = backend.system
@@ -48,7 +50,7 @@ async def examine(settings: Settings) -> AsyncIterator[Finding]:
                 continue
             context = Context(
                 settings=settings,
-                send=upstream.send,
+                send=engine.send,
                 backends=BACKENDS,
                 caller_headers={},
                 deadline=loop.time() + settings.deadline_s,
@@ -58,7 +60,27 @@ async def examine(settings: Settings) -> AsyncIterator[Finding]:
             try:
                 await backend.check(context)
             except UpstreamError as error:
-                hint = _HINTS.get(error.code, "").format(prefix=f"{PREFIX}{system.name}_")
+                hint = _reason(error) or _HINTS.get(error.code, "")
+                hint = hint.format(prefix=f"{PREFIX}{system.name}_")
                 yield Finding(system, False, f"{error}. {hint}".strip())  # noqa: FBT003
             else:
                 yield Finding(system, True, f"answered in {(loop.time() - began) * 1000:.0f} ms")  # noqa: FBT003
+
+
+def _reason(error: BaseException) -> str | None:
+    """Say why a system cannot be reached, from what the operating system and TLS said of it."""
+    cause: BaseException | None = error
+    while cause is not None:
+        match cause:
+            case ssl.SSLCertVerificationError():
+                return f"Its certificate is not trusted: {cause.verify_message}."
+            case ssl.SSLError():
+                return "It does not speak TLS as it should: is {prefix}URL right, port and all?"
+            case socket.gaierror():
+                return "The name in {prefix}URL is not known here."
+            case ConnectionRefusedError():
+                return "Nobody listens there: is {prefix}URL right, port and all?"
+            case OSError() | TimeoutError():
+                return "Is {prefix}URL right, and does the network let the gateway reach it?"
+        cause = cause.__cause__ or cause.__context__
+    return None

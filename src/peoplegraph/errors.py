@@ -71,14 +71,17 @@ class NotConfigured(UpstreamError):
 
 
 class TimedOut(UpstreamError):
-    """The deadline passed before a read was answered, or before a write was sent."""
+    """The deadline passed before a read was answered, or before a write was sent.
+
+    `tried` says whether the system had a part in it, or the call was only waiting for its turn.
+    """
 
     code = "UPSTREAM_TIMEOUT"
     retryable = True
 
-    def __init__(self, system: System, message: str, *, sent: bool = True) -> None:
+    def __init__(self, system: System, message: str, *, tried: bool = True) -> None:
         super().__init__(system, message)
-        self.sent = sent
+        self.tried = tried
 
 
 class Unavailable(UpstreamError):

@@ -6,6 +6,7 @@ From `PEOPLEGRAPH_…` variables, then a `.env` file, then the TOML file that `P
 import difflib
 import ipaddress
 import os
+import re
 from collections.abc import Iterator
 from enum import StrEnum
 from functools import cached_property
@@ -26,6 +27,9 @@ from pydantic_settings import (
 from peoplegraph.systems import System
 
 PREFIX = "PEOPLEGRAPH_"
+
+_HOST = re.compile(r"[0-9a-z_-]+(\.[0-9a-z_-]+)*\.?|[0-9a-f:.]+(%[0-9a-z]+)?")
+"""A name as DNS has it, or an address, in the small letters that `urlsplit` gives."""
 
 
 class SettingsError(Exception):
@@ -55,23 +59,28 @@ class CurrentAssignee(StrEnum):
 
 
 def _system_url(text: str) -> str:
-    """Check a system's base URL and drop its trailing slash; an empty one is as good as none."""
+    """Check a system's base URL and drop its trailing slash; an empty one is as good as none.
+
+    What is wrong is said without the URL: there may be a secret in it.
+    """
     if not text:
         return text
     try:
         url = urlsplit(text)
-        port_is_sane = url.port is None or url.port > 0
-    except ValueError as error:
-        raise ValueError(f"not a URL: {error}") from None
-    if url.scheme not in {"http", "https"} or not url.hostname or not port_is_sane:
+        host, port = url.hostname or "", url.port
+    except ValueError:
+        raise ValueError("must be an http(s) URL with a host, and no user") from None
+    if url.scheme not in {"http", "https"} or not _HOST.fullmatch(host) or port == 0:
         raise ValueError("must be an http(s) URL with a host")
-    if url.query or url.fragment or url.username or url.password:
+    if any(mark in text for mark in "?#@"):
         raise ValueError("must have no query, fragment or user")
-    if not url.path.isascii() or any(c.isspace() for c in text):
+    if not text.isascii() or not text.isprintable() or any(c in text for c in ' \\"<>^`{|}'):
         raise ValueError("must be percent-encoded")
-    if url.scheme == "http" and not _is_loopback(url.hostname):
+    if {".", ".."} & set(url.path.split("/")):
+        raise ValueError("must have no . or .. in its path")
+    if url.scheme == "http" and not _is_loopback(host):
         raise ValueError("plain http is for loopback addresses only; use https")
-    return text.rstrip("/")
+    return url._replace(path=url.path.rstrip("/")).geturl()
 
 
 def _disputes_url(text: str) -> str:
@@ -255,12 +264,23 @@ class Settings(BaseSettings):
 
 
 def proxy_for(url: str) -> str | None:
-    """Return the proxy that the environment names for a URL (`HTTPS_PROXY` and so on, less `NO_PROXY`), if any."""
+    """Return the proxy that the environment names for a URL (`HTTPS_PROXY` and so on, less `NO_PROXY`), if any.
+
+    Raises `SettingsError` for one that is not spoken to over http.
+    """
     parts = urlsplit(url)
     if proxy_bypass(parts.netloc) or _is_loopback(parts.hostname or ""):
         return None
     proxies = getproxies()
-    return proxies.get(parts.scheme) or proxies.get("all")
+    proxy = proxies.get(parts.scheme) or proxies.get("all")
+    if not proxy:
+        return None
+    scheme, separator, _ = proxy.partition("://")
+    if not separator:
+        return f"http://{proxy}"
+    if scheme not in {"http", "https"}:
+        raise SettingsError(f"{parts.scheme.upper()}_PROXY or ALL_PROXY: a proxy must be an http(s) URL")
+    return proxy
 
 
 def unknown_variables() -> Iterator[tuple[str, str | None]]:

@@ -103,9 +103,13 @@ async def test_a_stale_answer_says_so(gateway_with: MakeGateway) -> None:
 
 
 async def test_several_workers_keep_nothing(gateway_with: MakeGateway, caplog: pytest.LogCaptureFixture) -> None:
-    """One worker does not see what is written through another: with several no answer is kept, and that is said."""
+    """One worker does not see what is written through another: nothing is kept or shared, and that is said."""
     gateway = await gateway_with(**KEPT, workers=2)
     for _ in range(2):
         await gateway.data('{ representative(reference: "REP-001") { name } }')
         assert len(gateway.calls) == 1
+    same = '{ representative(reference: "REP-001") { name } }'
+    gateway.sandbox.ledger.calls.clear()
+    await asyncio.gather(*(gateway.post(json={"query": same}) for _ in range(3)))
+    assert len(gateway.calls) == 3
     assert "with several workers no answers are kept" in caplog.text

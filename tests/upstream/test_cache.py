@@ -21,13 +21,13 @@ ONE = Credential("K", "one")
 def call(target: str = "/x", *, reads: bool = True, tags: str = "t", **parts: Any) -> Call:
     """Return a call."""
     deadline = asyncio.get_running_loop().time() + 5
-    return Call(RPM, "POST", target, ONE, deadline, reads, reads, tags=frozenset(tags), **parts)
+    return Call(RPM, "GET" if reads else "POST", target, ONE, deadline, reads, reads, tags=frozenset(tags), **parts)
 
 
 class Upstream:
     """Counts calls, and answers with their number, or with what it is told."""
 
-    def __init__(self, *outcomes: Answer | Exception) -> None:
+    def __init__(self, *outcomes: Answer | BaseException) -> None:
         self.calls: list[Call] = []
         self.outcomes = list(outcomes)
 
@@ -35,8 +35,8 @@ class Upstream:
         """Answer the call."""
         self.calls.append(call)
         counted = Answer(200, {}, str(len(self.calls)).encode())
-        outcome: Answer | Exception = self.outcomes.pop(0) if self.outcomes else counted
-        if isinstance(outcome, Exception):
+        outcome: Answer | BaseException = self.outcomes.pop(0) if self.outcomes else counted
+        if isinstance(outcome, BaseException):
             raise outcome
         return outcome
 
@@ -148,6 +148,88 @@ async def test_stale_if_error(failure: Answer | Exception) -> None:
         await off.send(call())
 
 
+@pytest.mark.parametrize("outcome", [OutcomeUnknown(RPM, "x"), Answer(504, {}, b""), asyncio.CancelledError()])
+async def test_what_a_write_may_yet_change_is_not_kept(outcome: Answer | BaseException) -> None:
+    """Where it is open whether a write took effect, or when it will, what it touches is asked for each time."""
+    upstream = Upstream()
+    cache = cached(upstream)
+    upstream.outcomes = [outcome]
+    await asyncio.gather(cache.send(call(reads=False, tags="b")), return_exceptions=True)
+    for _ in range(2):
+        await cache.send(call(tags="ab"))
+        await cache.send(call("/y", tags="c"))
+    assert [str(c.target) for c in upstream.calls] == ["/x", "/x", "/y", "/x"]
+
+
+async def test_a_write_elsewhere_spoils_no_read() -> None:
+    """A read that was under way while something else was written is kept."""
+    upstream, go = Upstream(), asyncio.Event()
+
+    async def send(call: Call) -> Answer:
+        answer = await upstream.send(call)
+        if call.reads:
+            await go.wait()
+        return answer
+
+    cache = Cache(send, {RPM: 60})
+    kept, spoiled = (asyncio.ensure_future(cache.send(call(f"/{tag}", tags=tag))) for tag in "ab")
+    await asyncio.sleep(0)
+    await cache.send(call(reads=False, tags="b"))
+    go.set()
+    await asyncio.gather(kept, spoiled)
+    for tag in "ab":
+        await cache.send(call(f"/{tag}", tags=tag))
+    assert [c.target for c in upstream.calls] == ["/a", "/b", "/x", "/b"]
+
+
+OLD = Answer(200, {"etag": '"1"'}, b"old")
+
+
+@pytest.mark.parametrize(
+    "revoking",
+    [
+        Answer(401, {}, b""),
+        Answer(403, {}, b""),
+        Answer(404, {}, b""),
+        Answer(200, {"cache-control": "no-store"}, b"new"),
+        Answer(304, {"cache-control": "no-store"}, b""),
+    ],
+)
+async def test_what_was_revoked_is_not_served_in_need(revoking: Answer) -> None:
+    """An answer that is not kept takes the one that was kept with it."""
+    upstream = Upstream(OLD, revoking, Unavailable(RPM, "x"))
+    cache = cached(upstream, ttl_s=0.01, stale_if_error_s=60)
+    for _ in range(2):
+        await cache.send(call())
+        await asyncio.sleep(0.02)
+    with pytest.raises(Unavailable):
+        await cache.send(call())
+
+
+@pytest.mark.parametrize(
+    ("method", "etag"), [("POST", '"1"'), ("GET", '"caf\u00e9"'), ("GET", '"%s"' % ("x" * 2000)), ("GET", "a\nb")]
+)
+async def test_validators_that_would_do_harm_are_not_sent(method: Any, etag: str) -> None:
+    """A POST that matches is a 412, and a header that cannot be sent is none."""
+    upstream = Upstream(Answer(200, {"etag": etag}, b"old"))
+    cache = cached(upstream, ttl_s=0.01)
+    for _ in range(2):
+        await cache.send(replace(call(), method=method))
+        await asyncio.sleep(0.02)
+    assert upstream.calls[-1].headers == {}
+
+
+async def test_headers_that_are_not_needed_are_not_kept() -> None:
+    """What is kept is bounded in bytes, so it has nothing that is not counted."""
+    upstream = Upstream(Answer(200, {"x-large": "x" * 60_000, "etag": '"1"'}, b"old"))
+    cache = cached(upstream)
+    await cache.send(call())
+    assert (await cache.send(call())).headers == {"etag": '"1"'}
+    assert f"1 entries, {ENTRY_BYTES + len('old') + len(chr(34) * 2 + '1') + len('/x') + len('t'):,} of" in repr(
+        cache
+    )
+
+
 @given(
     st.lists(st.tuples(st.sampled_from("abcdef"), st.integers(0, 3000), st.booleans()), max_size=60),
 )
@@ -165,7 +247,7 @@ def test_the_store_is_bounded_and_forgets_the_least_used(steps: list[tuple[str, 
             continue
         store.put(key, Entry(Answer(200, {}, b"x" * size), frozenset(), 0))
         model.pop(name, None)
-        model[name] = size + ENTRY_BYTES
+        model[name] = size + ENTRY_BYTES + len(name)
         while sum(model.values()) > 3 * ENTRY_BYTES + 3000:
             del model[next(iter(model))]
     assert repr(store).startswith(f"<Store {len(model)} entries, {sum(model.values()):,} of ")

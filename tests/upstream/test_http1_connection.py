@@ -219,6 +219,7 @@ async def test_bytes_behind_the_end_end_the_connection(behind: bytes) -> None:
     """What comes behind an answer reaches no other call, be it in the same packet or later."""
     together = Exchange()
     together.feed(length(b"hello") + behind)
+    assert together.waiter.result().body == b"hello"
     assert together.ended == [False]
     assert together.wire.aborted
     later = Exchange()
@@ -257,3 +258,55 @@ async def test_headers_are_lower_case_and_as_they_were() -> None:
     exchange.feed(length(b"", b'ETag: "AbC"', b"X-Odd: caf\xe9"))
     headers = exchange.waiter.result().headers
     assert headers == {"content-length": "0", "etag": '"AbC"', "x-odd": "caf\xe9"}
+
+
+async def test_repeated_headers_are_one() -> None:
+    """They are joined, as HTTP has it: nothing that one of them says is lost."""
+    exchange = Exchange()
+    exchange.feed(length(b"", b"Cache-Control: no-store", b"Cache-Control: private"))
+    assert exchange.waiter.result().headers["cache-control"] == "no-store, private"
+
+
+@pytest.mark.parametrize("size", [1, 2, 5, 10**9])
+async def test_a_body_of_several_gzip_members(size: int) -> None:
+    """All of them are the body; whatever else is behind the first is not taken for nothing."""
+    body = gzip.compress(b"hello ") + gzip.compress(b"world")
+    exchange = Exchange()
+    whole = length(body, b"Content-Encoding: gzip")
+    exchange.feed(*(whole[start : start + size] for start in range(0, len(whole), size)))
+    assert exchange.waiter.result().body == b"hello world"
+    broken = Exchange()
+    broken.feed(length(gzip.compress(b"hello") + b"more", b"Content-Encoding: gzip"))
+    assert isinstance(broken.waiter.exception(), Broken)
+
+
+async def test_a_connection_whose_request_was_long_is_not_kept() -> None:
+    """An early answer may leave some of it unsent, and the server waiting for it."""
+    exchange = Exchange()
+    exchange.waiter.cancel()
+    loop = asyncio.get_running_loop()
+    exchange.waiter = loop.create_future()
+    until = loop.time() + 5
+    exchange.connection.begin(b"x" * 100_000, exchange.waiter, first_byte_by=until, until=until)
+    exchange.feed(length(b"early"))
+    assert exchange.waiter.result().body == b"early"
+    assert exchange.ended == [False]
+
+
+async def test_who_gives_up_ends_no_other_exchange() -> None:
+    """A call that is cancelled when its answer is there already leaves the connection to the next one."""
+    exchange = Exchange()
+    first = exchange.waiter
+    exchange.feed(length(b"hello"))
+    exchange.begin()
+    exchange.connection.give_up(first)
+    assert not exchange.wire.aborted
+    exchange.connection.give_up(exchange.waiter)
+    assert exchange.wire.aborted
+
+
+async def test_the_server_may_say_how_long_it_keeps_the_connection() -> None:
+    """`Keep-Alive: timeout=5` is kept for 4 s, so as not to meet its end."""
+    exchange = Exchange()
+    exchange.feed(length(b"", b"Keep-Alive: timeout=5, max=100"))
+    assert exchange.connection.kept_for_s == 4

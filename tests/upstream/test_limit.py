@@ -1,61 +1,100 @@
-"""Calls per second."""
+"""Calls per second, and calls at once: over either engine."""
 
 import asyncio
+import bisect
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from peoplegraph.errors import TimedOut
-from peoplegraph.systems import System
-from peoplegraph.upstream.call import Answer, Call, Credential
-from peoplegraph.upstream.limit import Bucket, Limit
+from peoplegraph.upstream.limit import Limits, Pace
+from tests.scripted import http, scripted
+from tests.upstream.engines import Engine, MakeEngine, at_rest, call, engine
+
+__all__ = ["engine"]
 
 
-@given(st.floats(0.5, 50), st.lists(st.floats(0, 1), min_size=1, max_size=100))
-def test_the_rate_holds(per_second: float, pauses: list[float]) -> None:
-    """From any moment on, no more calls start than a second's worth and what comes meanwhile."""
-    bucket, now = Bucket(per_second), 100.0
-    starts = []
+@given(st.floats(0.2, 50), st.lists(st.floats(0, 1), min_size=1, max_size=100))
+def test_no_second_has_more_calls_than_it_may(per_second: float, pauses: list[float]) -> None:
+    """However they come, in no second do more calls start than the bound; below one, as many as its time allows."""
+    pace, now = Pace(per_second), 100.0
+    starts: list[float] = []
     for pause in pauses:
         now += pause
-        wait = bucket.take(now, 1e9)
-        assert wait is not None
-        starts.append(now + wait)
+        start = pace.take(now, 1e9)
+        assert start is not None
+        assert start >= now
+        starts.append(start)
     assert starts == sorted(starts)
+    window_s = max(1, 1 / per_second)
     for i, first in enumerate(starts):
-        for count, last in enumerate(starts[i:], start=1):
-            assert count <= max(per_second, 1) + (last - first) * per_second + 1 + 1e-6
+        within = bisect.bisect_left(starts, first + window_s - 1e-6, i) - i
+        assert within <= max(1, per_second)
 
 
 def test_who_cannot_wait_takes_nothing() -> None:
-    """A token that would come too late is left to the others."""
-    bucket = Bucket(1)
-    assert bucket.take(100, 0) == 0
-    assert bucket.take(100, 0.5) is None
-    assert bucket.take(100, 2) == 1
+    """A start that would come too late is left to the others, and one that is given back is free."""
+    pace = Pace(1)
+    assert pace.take(100, 0) == 100
+    assert pace.take(100, 0.5) is None
+    assert pace.take(100, 2) == 101
+    assert pace.take(100, 3) == 102
+    pace.give_back(102)
+    assert pace.take(100, 3) == 102
 
 
-async def test_calls_are_held_back_or_refused() -> None:
-    """Calls wait for their turn; one whose turn is behind its deadline fails at once, and is not sent."""
-    sent: list[float] = []
+@pytest.fixture
+def starts() -> list[float]:
+    """Return the times at which the upstream was called."""
+    return []
+
+
+async def run(engine: Engine, count: int, within_s: float = 5) -> list[str]:
+    """Send calls at once; return what became of them."""
+    outcomes = await asyncio.gather(
+        *(engine.send(call(within_s=within_s)) for _ in range(count)), return_exceptions=True
+    )
+    return [type(outcome).__name__ for outcome in outcomes]
+
+
+async def test_the_pace_holds_where_slots_are_scarce(engine: MakeEngine, starts: list[float]) -> None:
+    """Calls that waited for a slot do not go out together behind a slow one."""
     loop = asyncio.get_running_loop()
 
-    async def send(_: Call) -> Answer:
-        sent.append(loop.time())
-        return Answer(200, {}, b"")
+    async def answer(_: str) -> bytes:
+        starts.append(loop.time())
+        if len(starts) == 1:
+            await asyncio.sleep(0.6)
+        return http(200)
 
-    def call(system: System, within_s: float) -> Call:
-        return Call(system, "GET", "/x", Credential("K", "k"), loop.time() + within_s, True, True)  # noqa: FBT003
+    async with scripted(answer) as upstream, engine(upstream.url, limits=Limits(1, 10)) as e:
+        assert await run(e, 20) == ["Answer"] * 20
+        assert at_rest(e)
+    for i, first in enumerate(starts):
+        assert bisect.bisect_left(starts, first + 0.95) - i <= 10
 
-    limit = Limit(send, {System.RPM: 20, System.DISPUTES: 0})
-    began = loop.time()
-    await asyncio.gather(*(limit.send(call(System.RPM, 5)) for _ in range(24)))
-    assert sent[-1] - began >= 0.15
-    await asyncio.gather(*(limit.send(call(System.RPM, 5)) for _ in range(2)))
-    with pytest.raises(TimedOut) as error:
-        await limit.send(call(System.RPM, 0.01))
-    assert not error.value.sent
-    assert len(sent) == 26
-    await asyncio.gather(*(limit.send(call(System.DISPUTES, 0.05)) for _ in range(100)))
-    assert len(sent) == 126
+
+async def test_who_cannot_be_called_in_time_fails_at_once(engine: MakeEngine) -> None:
+    """Calls beyond the pace and the deadline are TimedOut, are not sent, and leave their slots and turns."""
+    async with scripted(lambda _: http(200)) as upstream, engine(upstream.url, limits=Limits(50, 5)) as e:
+        outcomes = await run(e, 12, within_s=0.5)
+        assert outcomes.count("Answer") == 5
+        assert outcomes.count("TimedOut") == 7
+        assert len(upstream.requests) == 5
+        waiting = [asyncio.ensure_future(e.send(call())) for _ in range(30)]
+        await asyncio.sleep(0.01)
+        for task in waiting:
+            task.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+        assert at_rest(e)
+        assert (await e.send(call(within_s=2))).status == 200
+
+
+async def test_a_turn_that_does_not_come_says_that_nobody_was_called(engine: MakeEngine) -> None:
+    """The error tells a breaker that the system had no part in it."""
+    async with scripted(lambda _: http(200)) as upstream, engine(upstream.url, limits=Limits(1, 1)) as e:
+        await e.send(call())
+        with pytest.raises(TimedOut) as error:
+            await e.send(call(within_s=0.1))
+    assert not error.value.tried

@@ -22,8 +22,11 @@ from starlette.routing import Route
 from peoplegraph.errors import Unavailable
 from peoplegraph.sandbox.serving import serving
 from peoplegraph.systems import System
+from peoplegraph.upstream import httpx_engine
 from peoplegraph.upstream.call import Call, Credential
-from peoplegraph.upstream.http1 import Http1Engine, TlsContext
+from peoplegraph.upstream.http1 import Http1Engine
+from peoplegraph.upstream.limit import Limits
+from peoplegraph.upstream.tls import TlsContext
 from tests.scripted import http
 
 BIG = "x" * 300_000
@@ -55,10 +58,13 @@ http {{
   client_body_temp_path {folder}/1; proxy_temp_path {folder}/2; fastcgi_temp_path {folder}/3;
   uwsgi_temp_path {folder}/4; scgi_temp_path {folder}/5;
   server {{
-    listen 127.0.0.1:{port};
+    listen 127.0.0.1:{port}{tls};
     location /204 {{ return 204; }}
     location /stream {{ alias {folder}/big; }}
-    location / {{ default_type application/json; return 200 '["$request_method", "$request_uri", ""]'; }}
+    location / {{
+      default_type application/json;
+      return 200 '["$request_method", "$request_uri", "", "$server_protocol"]';
+    }}
   }}
 }}
 """
@@ -129,17 +135,17 @@ async def node_server(_: Path) -> AsyncIterator[str]:
         await process.communicate()
 
 
-def write_nginx_files(folder: Path, port: int) -> None:
+def write_nginx_files(folder: Path, port: int, tls: str) -> None:
     """Write the configuration, and a file that nginx, as another user, may read."""
-    (folder / "nginx.conf").write_text(NGINX.format(folder=folder, port=port))
+    (folder / "nginx.conf").write_text(NGINX.format(folder=folder, port=port, tls=tls))
     (folder / "big").write_text(BIG)
     for path in (folder, *list(folder.parents)[:3]):
         path.chmod(path.stat().st_mode | 0o055)
 
 
 @asynccontextmanager
-async def nginx_server(folder: Path) -> AsyncIterator[str]:
-    """Run nginx, compressing what it can."""
+async def nginx_server(folder: Path, tls: str = "") -> AsyncIterator[str]:
+    """Run nginx, compressing what it can; `tls` is what comes behind the port that it listens on."""
     nginx = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
     if nginx is None:
         pytest.skip("there is no nginx here")
@@ -147,7 +153,7 @@ async def nginx_server(folder: Path) -> AsyncIterator[str]:
     port = server.sockets[0].getsockname()[1]
     server.close()
     await server.wait_closed()
-    write_nginx_files(folder, port)
+    write_nginx_files(folder, port, tls)
     process = await asyncio.create_subprocess_exec(nginx, "-c", str(folder / "nginx.conf"), stderr=PIPE)
     try:
         for _ in range(200):
@@ -158,7 +164,7 @@ async def nginx_server(folder: Path) -> AsyncIterator[str]:
             else:
                 writer.close()
                 break
-        yield f"http://127.0.0.1:{port}"
+        yield f"https://localhost:{port}" if tls else f"http://127.0.0.1:{port}"
     finally:
         process.terminate()
         await process.communicate()
@@ -167,7 +173,7 @@ async def nginx_server(folder: Path) -> AsyncIterator[str]:
 @pytest.mark.parametrize("server", [uvicorn_server, node_server, nginx_server])
 async def test_servers_that_are_not_ours(server: Any, tmp_path: Path) -> None:
     """Plain, empty, streamed and compressed answers of uvicorn, Node and nginx arrive, many at once as well."""
-    async with server(tmp_path) as url, Http1Engine({System.RPM: url}, {System.RPM: 8}) as engine:
+    async with server(tmp_path) as url, Http1Engine({System.RPM: url}, {System.RPM: Limits(8)}) as engine:
         asked = await engine.send(call("/a%2Fb?c=d"))
         assert json.loads(asked.body)[0] == "GET"
         assert json.loads(asked.body)[1].startswith("/a%2Fb")
@@ -220,7 +226,7 @@ async def test_tls_is_verified_and_resumed(authority: tuple[trustme.CA, Path]) -
     made, file = authority
     async with AsyncExitStack() as stack:
         url, resumed = await stack.enter_async_context(tls_server(serving_context(made, "localhost")))
-        engine = Http1Engine({System.RPM: url}, {System.RPM: 2}, TlsContext.trusting(str(file)))
+        engine = Http1Engine({System.RPM: url}, {System.RPM: Limits(2)}, TlsContext.trusting(str(file)))
         await stack.enter_async_context(engine)
         for _ in range(3):
             assert (await engine.send(call("/"))).body == b"ok"
@@ -238,9 +244,30 @@ async def test_certificates_that_are_not_trusted(authority: tuple[trustme.CA, Pa
     for server_context, client_context in cases:
         async with (
             tls_server(server_context) as (url, resumed),
-            Http1Engine({System.RPM: url}, {System.RPM: 2}, client_context) as engine,
+            Http1Engine({System.RPM: url}, {System.RPM: Limits(2)}, client_context) as engine,
         ):
             with pytest.raises(Unavailable):
                 await engine.send(call("/"))
             assert resumed == []
             assert "0 of 2 busy, 0 idle" in repr(engine)
+
+
+async def test_http2_over_the_httpx_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that speaks HTTP/2 is spoken to in it, many calls over one connection."""
+    authority = trustme.CA()
+    certificate = authority.issue_cert("localhost")
+    certificate.private_key_and_cert_chain_pem.write_to_path(tmp_path / "pem")
+    authority.cert_pem.write_to_path(tmp_path / "ca")
+    monkeypatch.setattr(httpx_engine, "_tls", lambda: TlsContext.trusting(str(tmp_path / "ca")))
+    tls = f" ssl http2; ssl_certificate {tmp_path}/pem; ssl_certificate_key {tmp_path}/pem"
+    async with (
+        nginx_server(tmp_path, tls) as url,
+        httpx_engine.HttpxEngine({System.RPM: url}, {System.RPM: Limits(30)}) as engine,
+    ):
+        answers = await asyncio.gather(*(engine.send(call(f"/{n}")) for n in range(30)))
+        assert [json.loads(answer.body) for answer in answers] == [
+            ["GET", f"/{n}", "", "HTTP/2.0"] for n in range(30)
+        ]
+        answers = await asyncio.gather(*(engine.send(call("/stream")) for _ in range(10)))
+        assert {answer.body for answer in answers} == {BIG.encode()}
+        assert "0 in flight" in repr(engine)

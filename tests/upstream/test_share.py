@@ -43,7 +43,9 @@ class Upstream:
 def call(target: str = "/x", *, credential: Credential = ONE, within_s: float = 5, reads: bool = True) -> Call:
     """Return a call."""
     deadline = asyncio.get_running_loop().time() + within_s
-    return Call(System.RPM, "POST", target, credential, deadline, reads=reads, safe_to_retry=reads)
+    return Call(
+        System.RPM, "POST", target, credential, deadline, reads=reads, safe_to_retry=reads, tags=frozenset("t")
+    )
 
 
 async def started(share: Share, *calls: Call) -> list[asyncio.Task[Answer]]:
@@ -110,6 +112,30 @@ async def test_who_waited_for_a_call_that_is_given_up_makes_it_anew() -> None:
     upstream.go.set()
     assert [(await task).body for task in others] == [b"4"] * 2
     assert repr(share) == "<Share 0 in flight>"
+
+
+async def test_who_has_time_does_not_wait_for_who_is_in_a_hurry() -> None:
+    """A call that has less than half of the time is not joined; the later one is what others join."""
+    upstream = Upstream()
+    share = Share(upstream.send)
+    hasty, patient, other = await started(share, call(within_s=0.05), call(within_s=1), call(within_s=1.1))
+    assert len(upstream.calls) == 2
+    with pytest.raises(TimedOut):
+        await hasty
+    upstream.go.set()
+    assert [(await task).body for task in (patient, other)] == [b"2", b"2"]
+
+
+async def test_many_in_a_row_do_not_each_call_a_system_that_hangs() -> None:
+    """While the system hangs, 50 equal reads shortly one after the other are few calls."""
+    upstream = Upstream()
+    share = Share(upstream.send)
+    tasks = []
+    for _ in range(50):
+        tasks += await started(share, call(within_s=0.5))
+    outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+    assert {type(outcome) for outcome in outcomes} == {TimedOut}
+    assert len(upstream.calls) <= 15
 
 
 async def test_an_error_is_shared_and_not_kept() -> None:

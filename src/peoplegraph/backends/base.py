@@ -26,6 +26,8 @@ MAX_KEY_BYTES = 2000
 UNDECODABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 """What decoding raises for what is not what it should be."""
 
+_json = msgspec.json.Decoder(msgspec.Raw)
+
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
@@ -72,7 +74,7 @@ class Client:
         safe_to_retry: bool = False,
         tags: Iterable[str] = (),
         past_caches: bool = False,
-        is_success: Callable[[Answer], bool] = lambda _: True,
+        is_success: Callable[[Answer], bool] | None = None,
     ) -> tuple[Call, Answer]:
         """Send one call and return it with its answer, whatever the answer says."""
         call = Call(
@@ -87,9 +89,18 @@ class Client:
             body=None if body is None else encode(body),
             tags=frozenset(tags),
             past_caches=past_caches,
-            is_success=is_success,
+            is_success=is_success or _is_json,
         )
         return call, await self._session.send(call)
+
+
+def _is_json(answer: Answer) -> bool:
+    """Tell an answer from a page that something on the way shows instead, with a status that says all is well."""
+    try:
+        _json.decode(answer.body)
+    except UNDECODABLE:
+        return False
+    return True
 
 
 def path(*segments: str) -> str:

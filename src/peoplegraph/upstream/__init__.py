@@ -10,7 +10,7 @@ from peoplegraph.upstream.cache import Cache
 from peoplegraph.upstream.call import Send
 from peoplegraph.upstream.http1 import Http1Engine
 from peoplegraph.upstream.httpx_engine import HttpxEngine
-from peoplegraph.upstream.limit import Limit
+from peoplegraph.upstream.limit import Limits
 from peoplegraph.upstream.retry import Retry
 from peoplegraph.upstream.share import Share
 
@@ -31,25 +31,26 @@ class Upstream:
 async def build_upstream(settings: Settings) -> AsyncIterator[Upstream]:
     """Open the path that `settings` describe; closing it closes its connections.
 
-    A call passes: cache, share, retry, breaker, limit, engine. The breaker is within the retries, since it
-    counts each attempt.
+    A call passes: cache, share, retry, breaker, engine; the engine holds it back to the system's limits. The
+    breaker is within the retries, since it counts each attempt. With several workers nothing is shared, as nothing
+    is kept: one does not see what is written through another.
     """
-    async with _engine(settings) as engine:
-        rates = {system: block.calls_per_second for system, block in settings.configured.items()}
-        limit = Limit(engine.send, rates)
-        breaker = CircuitBreaker(limit.send if any(rates.values()) else engine.send)
+    async with build_engine(settings) as engine:
+        breaker = CircuitBreaker(engine.send, fair_s=min(1, settings.deadline_s / 2))
         retry = Retry(breaker.send)
         share = Share(retry.send)
         ttl_s = {system: settings.cache_ttl_s(system) for system in settings.configured}
-        cache = Cache(share.send if settings.share_calls else retry.send, ttl_s, settings.stale_if_error_s)
-        yield Upstream(cache.send, (cache, share, retry, breaker, limit, engine))
+        shares = settings.share_calls and settings.workers == 1
+        cache = Cache(share.send if shares else retry.send, ttl_s, settings.stale_if_error_s)
+        yield Upstream(cache.send, (cache, share, retry, breaker, engine))
 
 
-def _engine(settings: Settings) -> Http1Engine | HttpxEngine:
+def build_engine(settings: Settings) -> Http1Engine | HttpxEngine:
+    """Return the engine alone, that the settings name or a proxy demands."""
     blocks = settings.configured
     bases = {system: block.url for system, block in blocks.items()}
-    connections = {system: block.concurrency for system, block in blocks.items()}
+    limits = {system: Limits(block.concurrency, block.calls_per_second) for system, block in blocks.items()}
     proxies = {system: proxy for system, base in bases.items() if (proxy := proxy_for(base))}
     if proxies or settings.upstream_engine is UpstreamEngine.HTTPX:
-        return HttpxEngine(bases, connections, proxies=proxies)
-    return Http1Engine(bases, connections)
+        return HttpxEngine(bases, limits, proxies=proxies)
+    return Http1Engine(bases, limits)

@@ -20,13 +20,18 @@ def decoded(body: bytes, coding: str) -> bytes:
     if coding not in ("gzip", "x-gzip", "deflate"):
         raise Broken(f"sent a content coding that was not asked for ({coding[:20]!r})")
     raw_deflate = coding == "deflate" and body[0] & 0x0F != zlib.DEFLATED
-    decompressor = zlib.decompressobj(-zlib.MAX_WBITS if raw_deflate else zlib.MAX_WBITS | 32)
-    try:
-        decoded = decompressor.decompress(body, MAX_BODY_BYTES + 1)
-    except zlib.error:
-        raise Broken("sent a compressed body that is broken") from None
-    if len(decoded) > MAX_BODY_BYTES:
-        raise Broken(TOO_LARGE)
-    if not decompressor.eof:
-        raise Broken("sent a compressed body that is cut")
-    return decoded
+    plain = b""
+    while body:  # gzip may have several members (RFC 1952)
+        decompressor = zlib.decompressobj(-zlib.MAX_WBITS if raw_deflate else zlib.MAX_WBITS | 32)
+        try:
+            plain += decompressor.decompress(body, MAX_BODY_BYTES + 1 - len(plain))
+        except zlib.error:
+            raise Broken("sent a compressed body that is broken") from None
+        if len(plain) > MAX_BODY_BYTES:
+            raise Broken(TOO_LARGE)
+        if not decompressor.eof:
+            raise Broken("sent a compressed body that is cut")
+        body = decompressor.unused_data
+        if body and coding == "deflate":
+            raise Broken("sent a compressed body that is broken")
+    return plain

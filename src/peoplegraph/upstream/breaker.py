@@ -18,6 +18,12 @@ FAILED_SHARE = 0.5
 FIRST_PAUSE_S = 5.0
 MAX_PAUSE_S = 60.0
 
+CLOCK_S = 0.01
+"""How coarse a loop's clock may be."""
+
+PROBE_S = 1.0
+"""How long a probe is said to take; nobody knows."""
+
 
 class State(Enum):
     """What a breaker does with a call."""
@@ -31,10 +37,15 @@ class State(Enum):
 
 
 class Breaker:
-    """The decisions of one breaker; pure, told the time in seconds."""
+    """The decisions of one breaker; pure, told the time in seconds.
+
+    Whoever is let pass has a ticket, and hands it in with the outcome: one from before the last change of state
+    decides nothing any more.
+    """
 
     def __init__(self) -> None:
         self.state = State.CLOSED
+        self._ticket = 0
         self._window = Window()
         self._pause_s = FIRST_PAUSE_S
         self._open_until = 0.0
@@ -42,49 +53,59 @@ class Breaker:
     def __repr__(self) -> str:
         return f"<Breaker {self.state.name} {self._window!r}, pause {self._pause_s:g} s>"
 
-    def admit(self, now: float) -> bool:
-        """Whether a call may pass; the first one behind a pause is the probe, and its outcome decides."""
+    def admit(self, now: float) -> int | None:
+        """Return a call's ticket, or None if it may not pass; the first one behind a pause is the probe."""
         if self.state is State.OPEN and now >= self._open_until:
-            self.state = State.PROBING
-            return True
-        return self.state is State.CLOSED
+            self._turn(State.PROBING)
+            return self._ticket
+        return self._ticket if self.state is State.CLOSED else None
 
     def retry_after_s(self, now: float) -> float:
         """Return the seconds after which a call may pass, where none may now."""
-        return max(self._open_until - now, 0.0)
+        return max(self._open_until - now, PROBE_S if self.state is State.PROBING else 0.0)
 
-    def record(self, now: float, *, failed: bool, probe: bool) -> None:
-        """Take note of the outcome of a call that was let pass."""
-        if probe:
-            if not failed:
-                self.state = State.CLOSED
-                self._pause_s = FIRST_PAUSE_S
-                self._window.clear()
-            else:
-                self._pause_s = min(self._pause_s * 2, MAX_PAUSE_S)
-                self._open(now)
-        elif self.state is State.CLOSED:
-            self._window.add(now, calls=1, marked=failed)
+    def record(self, now: float, ticket: int, *, failed: bool) -> None:
+        """Take note of the outcome of a call."""
+        if ticket != self._ticket:
+            return
+        if self.state is State.PROBING:
+            self._window.clear()
+            self._pause_s = min(self._pause_s * 2, MAX_PAUSE_S) if failed else FIRST_PAUSE_S
             if failed:
-                calls, failures = self._window.totals(now)
-                if calls >= MIN_CALLS and failures >= calls * FAILED_SHARE:
-                    self._open(now)
+                self._open(now)
+            else:
+                self._turn(State.CLOSED)
+            return
+        self._window.add(now, calls=1, failures=failed)
+        if failed:
+            calls, failures = self._window.totals(now)
+            if calls >= MIN_CALLS and failures >= calls * FAILED_SHARE:
+                self._open(now)
 
-    def vanish(self, *, probe: bool) -> None:
+    def no_outcome(self, ticket: int) -> None:
         """Take note that a call ended without an outcome: behind a probe the next call is one."""
-        if probe:
-            self.state = State.OPEN
+        if ticket == self._ticket and self.state is State.PROBING:
+            self._turn(State.OPEN)
 
     def _open(self, now: float) -> None:
-        self.state = State.OPEN
+        self._turn(State.OPEN)
         self._open_until = now + self._pause_s
+
+    def _turn(self, state: State) -> None:
+        self.state = state
+        self._ticket += 1
 
 
 class CircuitBreaker:
-    """Fails calls at once while their system's breaker is open."""
+    """Fails calls at once while their system's breaker is open.
 
-    def __init__(self, send: Send) -> None:
+    A call that is over its time is no failure of the system if it had less than `fair_s` from the beginning: a
+    caller in a hurry opens nothing for the others.
+    """
+
+    def __init__(self, send: Send, fair_s: float = 1.0) -> None:
         self._send = send
+        self._fair_s = fair_s
         self._breakers = {system: Breaker() for system in System}
 
     def __repr__(self) -> str:
@@ -94,19 +115,23 @@ class CircuitBreaker:
         """Send a call, or raise `CircuitOpen`."""
         loop = asyncio.get_running_loop()
         breaker = self._breakers[call.system]
-        if not breaker.admit(loop.time()):
-            raise CircuitOpen(call.system, breaker.retry_after_s(loop.time()))
-        probe = breaker.state is State.PROBING
+        began = loop.time()
+        ticket = breaker.admit(began)
+        if ticket is None:
+            raise CircuitOpen(call.system, breaker.retry_after_s(began))
         try:
             answer = await self._send(call)
         except (TimedOut, Unavailable, OutcomeUnknown, BadResponse) as error:
-            if isinstance(error, TimedOut) and not error.sent:
-                breaker.vanish(probe=probe)  # the system has not had its say
+            now = loop.time()
+            tried = not isinstance(error, TimedOut) or error.tried
+            hurried = call.deadline - began < self._fair_s and now > call.deadline - CLOCK_S
+            if tried and not hurried:
+                breaker.record(now, ticket, failed=not isinstance(error, BadResponse))
             else:
-                breaker.record(loop.time(), failed=not isinstance(error, BadResponse), probe=probe)
+                breaker.no_outcome(ticket)
             raise
         except BaseException:
-            breaker.vanish(probe=probe)
+            breaker.no_outcome(ticket)
             raise
-        breaker.record(loop.time(), failed=answer.status >= 500, probe=probe)
+        breaker.record(loop.time(), ticket, failed=answer.status >= 500)
         return answer

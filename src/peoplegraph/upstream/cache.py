@@ -1,48 +1,55 @@
 """Answers kept for a while, across requests, and dropped by what writes to them.
 
 The key is method, target, body and *credential*. A write drops what it touches, by the tags that both calls carry,
-before its own answer is given out; an answer to a read that began before that is never kept. So a read that starts
-after a write was answered sees nothing older, whatever else was under way.
+before its own answer is given out; an answer to a read of it that began before that is never kept. So a read that
+starts after a write was answered sees nothing older, whatever else was under way. Where it is not known whether a
+write took effect, or when it will, what it touches is not kept for as long as its answer may yet come.
 """
 
 import asyncio
-from collections import OrderedDict
+from collections import OrderedDict, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from msgspec.structs import replace
 
-from peoplegraph.errors import TimedOut, Unavailable
+from peoplegraph.errors import OutcomeUnknown, TimedOut, Unavailable
 from peoplegraph.systems import System
-from peoplegraph.upstream.call import Answer, Call, Credential, Send
+from peoplegraph.upstream.call import (
+    LATE_WRITE_S,
+    NO_HEADERS,
+    TRANSIENT_STATUSES,
+    UNKNOWING_STATUSES,
+    Answer,
+    Call,
+    Key,
+    Send,
+)
 
 MAX_BYTES = 64 * 1024 * 1024
 """The memory that answers may take together, roughly."""
 
 ENTRY_BYTES = 1024
-"""What an entry takes beside its body, roughly."""
+"""What an entry takes beside its texts, roughly."""
 
-Key = tuple[System, str, str, bytes | None, Credential]
+MAX_VALIDATOR_LENGTH = 1000
+
+_VALIDATORS = {"etag": "If-None-Match", "last-modified": "If-Modified-Since"}
+"""What an answer gives, and what asks whether it still holds."""
 
 
 @dataclass(slots=True)
 class Entry:
-    """An answer, fresh until a time on the loop's clock."""
+    """An answer, fresh until a time on the loop's clock; of its headers only the validators are kept."""
 
     answer: Answer
     tags: frozenset[str]
     fresh_until: float
 
-    @property
-    def size(self) -> int:
-        """The bytes that it counts for."""
-        return len(self.answer.body) + ENTRY_BYTES
-
-    def validators(self) -> dict[str, str]:
-        """Return the headers that ask the upstream whether the answer still holds; none if it gave no validator."""
-        headers = self.answer.headers
-        names = (("If-None-Match", "etag"), ("If-Modified-Since", "last-modified"))
-        return {ask: headers[given] for ask, given in names if given in headers}
+    def size(self, key: Key) -> int:
+        """Return the bytes that it counts for."""
+        texts = (*self.answer.headers.values(), *self.tags, key[2], key[3] or b"", self.answer.body)
+        return ENTRY_BYTES + sum(map(len, texts))
 
 
 class Store:
@@ -52,6 +59,7 @@ class Store:
         self._max_bytes = max_bytes
         self._bytes = 0
         self._entries: OrderedDict[Key, Entry] = OrderedDict()
+        self._tagged: defaultdict[tuple[System, str], set[Key]] = defaultdict(set)
 
     def __repr__(self) -> str:
         return f"<Store {len(self._entries)} entries, {self._bytes:,} of {self._max_bytes:,} bytes>"
@@ -66,23 +74,41 @@ class Store:
     def put(self, key: Key, entry: Entry) -> None:
         """Keep an entry, at the cost of others where there is no room."""
         self.drop(key)
-        if entry.size > self._max_bytes:
+        size = entry.size(key)
+        if size > self._max_bytes:
             return
         self._entries[key] = entry
-        self._bytes += entry.size
+        for tag in entry.tags:
+            self._tagged[key[0], tag].add(key)
+        self._bytes += size
         while self._bytes > self._max_bytes:
             self.drop(next(iter(self._entries)))
 
     def drop(self, key: Key) -> None:
         """Drop an entry, if it is there."""
         entry = self._entries.pop(key, None)
-        if entry is not None:
-            self._bytes -= entry.size
+        if entry is None:
+            return
+        self._bytes -= entry.size(key)
+        for tag in entry.tags:
+            keys = self._tagged[key[0], tag]
+            keys.discard(key)
+            if not keys:
+                del self._tagged[key[0], tag]
 
-    def drop_tagged(self, system: System, tags: frozenset[str]) -> None:
+    def drop_touched(self, write: Call) -> None:
         """Drop what a write has touched, whoever's it is."""
-        for key in [k for k, entry in self._entries.items() if k[0] is system and entry.tags & tags]:
-            self.drop(key)
+        for tag in write.tags:
+            for key in list(self._tagged.get((write.system, tag), ())):
+                self.drop(key)
+
+
+@dataclass(slots=True, eq=False)
+class _Fetch:
+    """A read under way; `spoiled` if something that it tells of was written meanwhile."""
+
+    call: Call
+    spoiled: bool = False
 
 
 class Cache:
@@ -96,60 +122,100 @@ class Cache:
         self._ttl_s = ttl_s
         self._stale_if_error_s = stale_if_error_s
         self._store = Store()
-        self._writes = dict.fromkeys(System, 0)
-        """How many writes to each system have ended: what a read began before another one ended is not kept."""
+        self._fetches: set[_Fetch] = set()
+        self._open: list[tuple[Call, float]] = []
+        """Writes that may yet take effect, and until when."""
 
     def __repr__(self) -> str:
-        return f"<Cache {self._store!r}>"
+        return f"<Cache {self._store!r}, {len(self._fetches)} fetches>"
 
     async def send(self, call: Call) -> Answer:
         """Answer from what is kept, or send the call and keep what comes."""
         if not call.reads:
-            try:
-                return await self._send(call)
-            finally:
-                self._writes[call.system] += 1
-                self._store.drop_tagged(call.system, call.tags)
+            return await self._write(call)
         ttl_s = self._ttl_s.get(call.system, 0)
         if call.past_caches or not ttl_s:
             return await self._send(call)
-        loop = asyncio.get_running_loop()
-        key = (call.system, call.method, call.target, call.body, call.credential)
-        entry = self._store.get(key)
-        if entry is not None and loop.time() < entry.fresh_until:
+        entry = self._store.get(call.key)
+        if entry is not None and asyncio.get_running_loop().time() < entry.fresh_until:
             return entry.answer
-        return await self._fetch(key, call, entry, ttl_s)
-
-    async def _fetch(self, key: Key, call: Call, old: Entry | None, ttl_s: float) -> Answer:
-        loop = asyncio.get_running_loop()
-        writes = self._writes[call.system]
-        asked = loop.time()
-        conditional = old.validators() if old else {}
+        fetch = _Fetch(call)
+        self._fetches.add(fetch)
         try:
-            answer = await self._send(
-                replace(call, headers={**call.headers, **conditional}) if conditional else call
-            )
+            return await self._fetch(fetch, entry, ttl_s)
+        finally:
+            self._fetches.discard(fetch)
+
+    async def _write(self, call: Call) -> Answer:
+        settled = False
+        try:
+            answer = await self._send(call)
+            settled = answer.status not in UNKNOWING_STATUSES
+        except OutcomeUnknown:
+            raise
+        except Exception:
+            settled = True  # it was not sent
+            raise
+        else:
+            return answer
+        finally:
+            if not settled:
+                self._leave_open(call)
+            for fetch in self._fetches:
+                fetch.spoiled = fetch.spoiled or call.touches(fetch.call)
+            self._store.drop_touched(call)
+
+    def _leave_open(self, call: Call) -> None:
+        now = asyncio.get_running_loop().time()
+        self._open = [(write, until) for write, until in self._open if until > now]
+        self._open.append((call, call.deadline + LATE_WRITE_S))
+
+    def _may_change(self, call: Call) -> bool:
+        """Whether a write may yet take effect on what a read tells of."""
+        now = asyncio.get_running_loop().time()
+        return any(until > now and write.touches(call) for write, until in self._open)
+
+    async def _fetch(self, fetch: _Fetch, old: Entry | None, ttl_s: float) -> Answer:
+        call = fetch.call
+        asked = asyncio.get_running_loop().time()
+        validators = {_VALIDATORS[name]: value for name, value in old.answer.headers.items()} if old else {}
+        try:
+            answer = await self._send(replace(call, headers={**call.headers, **validators}) if validators else call)
         except (Unavailable, TimedOut):
-            stale = self._stale(key, asked)
-            if stale is None:
+            kept = self._kept_in_need(call)
+            if kept is None:
                 raise
-            return stale
-        if answer.status in (429, 500, 502, 503, 504):
-            return self._stale(key, asked) or answer
-        if answer.status == 304 and old is not None and conditional:
-            answer = old.answer
-        if self._writes[call.system] == writes and _may_be_kept(call, answer):
-            self._store.put(key, Entry(answer, call.tags, asked + ttl_s))
+            return kept
+        if answer.status in TRANSIENT_STATUSES or answer.status == 500:
+            return self._kept_in_need(call) or answer
+        directives = answer.headers.get("cache-control", "").lower()
+        headers = _validators(call, answer)
+        if answer.status == 304 and old is not None and validators:
+            answer, headers = old.answer, {**old.answer.headers, **headers}
+        if answer.status == 200 and "no-store" not in directives and call.is_success(answer):
+            if not fetch.spoiled and not self._may_change(call):
+                kept = replace(answer, headers=headers)
+                self._store.put(call.key, Entry(kept, call.tags, asked + ttl_s))
+        else:
+            self._store.drop(call.key)
         return answer
 
-    def _stale(self, key: Key, now: float) -> Answer | None:
-        """Return an answer that is no longer fresh, marked, if it may still do in need."""
-        entry = self._store.get(key)
+    def _kept_in_need(self, call: Call) -> Answer | None:
+        """Return what is kept, marked if it is no longer fresh, if it may still do where the upstream fails."""
+        now = asyncio.get_running_loop().time()
+        entry = self._store.get(call.key)
         if entry is None or now >= entry.fresh_until + self._stale_if_error_s:
             return None
-        return replace(entry.answer, stale=True)
+        return entry.answer if now < entry.fresh_until else replace(entry.answer, stale=True)
 
 
-def _may_be_kept(call: Call, answer: Answer) -> bool:
-    directives = answer.headers.get("cache-control", "").lower()
-    return answer.status == 200 and "no-store" not in directives and call.is_success(answer)
+def _validators(call: Call, answer: Answer) -> Mapping[str, str]:
+    """Return what will ask whether the answer still holds; a POST that matches is no 304 but a 412 (RFC 9110)."""
+    if call.method != "GET":
+        return NO_HEADERS
+    given = ((name, answer.headers.get(name, "")) for name in _VALIDATORS)
+    return {
+        name: value
+        for name, value in given
+        if value and value.isascii() and value.isprintable() and len(value) <= MAX_VALIDATOR_LENGTH
+    }

@@ -28,9 +28,18 @@ class Credential(msgspec.Struct, frozen=True):
         return f"<Credential in {self.header}>"
 
 
+Key = tuple[System, str, str, bytes | None, Credential]
+
+
 def _any(_: "Answer") -> bool:
     return True
 
+
+TRANSIENT_STATUSES = frozenset({429, 502, 503, 504})
+"""What may pass by itself; 500 is a failure as well, but more likely one of the request's."""
+
+UNKNOWING_STATUSES = frozenset({500, 502, 504})
+"""What does not say of a write whether it took effect. A 503 does: it was not let in."""
 
 NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
@@ -62,6 +71,15 @@ class Call(msgspec.Struct, frozen=True):
 
     def __repr__(self) -> str:
         return f"<Call {self.system.name} {self.method} {self.target} with {self.credential!r}>"
+
+    @property
+    def key(self) -> Key:
+        """What makes two reads the same, the credential among it."""
+        return (self.system, self.method, self.target, self.body, self.credential)
+
+    def touches(self, read: "Call") -> bool:
+        """Whether this write changes what that read tells of."""
+        return self.system is read.system and not self.tags.isdisjoint(read.tags)
 
 
 class Answer(msgspec.Struct, frozen=True):

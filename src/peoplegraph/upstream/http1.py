@@ -6,30 +6,35 @@ is told that the outcome is unknown, and the answer is awaited in the background
 
 import asyncio
 import logging
-import ssl
+import socket
 from collections import deque
 from collections.abc import Mapping
 from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit
 
-import certifi
+from aiohappyeyeballs import start_connection
 
-from peoplegraph.errors import TimedOut, Unavailable
+from peoplegraph.errors import UpstreamError
 from peoplegraph.systems import System
 from peoplegraph.upstream.body import Broken
 from peoplegraph.upstream.call import CLOSE_GRACE_S, CONNECT_TIMEOUT_S, LATE_WRITE_S, Answer, Call
 from peoplegraph.upstream.http1_connection import Connection, Late, Lost
-from peoplegraph.upstream.outcome import broken, late, log_late_write, lost
+from peoplegraph.upstream.limit import Limits, Pace, wait_for_turn
+from peoplegraph.upstream.outcome import broken, late, log_late_write, lost, not_called, unreachable
+from peoplegraph.upstream.tls import TlsContext
 
 log = logging.getLogger(__name__)
 
 FIRST_BYTE_TIMEOUT_S = 30.0
 ANSWER_TIMEOUT_S = 120.0
-"""Bounds of the parts of a call; its deadline is above them all."""
+"""Bounds of the parts of a read; its deadline is above them all."""
 
 IDLE_S = 15.0
-"""How long an idle connection is kept; servers commonly close theirs after more."""
+"""How long an idle connection is kept, where the server does not say that it keeps it for less."""
+
+NEXT_ADDRESS_S = 0.25
+"""How long one address of a host is tried before the next one is tried beside it (RFC 8305)."""
 
 FRESH_S = 1.0
 """How long a connection may have been idle to carry what must not be sent twice: a peer may just be closing it."""
@@ -38,17 +43,17 @@ FRESH_S = 1.0
 class Http1Engine:
     """Carries calls over connections of its own; `send` is the engine's `Send`.
 
-    `bases` holds each system's URL without a trailing slash, `connections` how many it may have at once, `tls`
-    the context for https; by default one that trusts what the machine and certifi trust.
+    `bases` holds each system's URL without a trailing slash, `limits` how much it may be called, `tls` the context
+    for https; by default one that trusts what the machine and certifi trust.
     """
 
     def __init__(
         self,
         bases: Mapping[System, str],
-        connections: Mapping[System, int],
-        tls: "TlsContext | None" = None,
+        limits: Mapping[System, Limits],
+        tls: TlsContext | None = None,
     ) -> None:
-        self._pools = {system: Pool(system, base, connections[system], tls) for system, base in bases.items()}
+        self._pools = {system: Pool(system, base, limits[system], tls) for system, base in bases.items()}
 
     def __repr__(self) -> str:
         return f"<Http1Engine {', '.join(map(repr, self._pools.values()))}>"
@@ -78,14 +83,15 @@ class Http1Engine:
 class Pool:
     """The connections to one system."""
 
-    def __init__(self, system: System, base: str, size: int, tls: "TlsContext | None") -> None:
+    def __init__(self, system: System, base: str, limits: Limits, tls: TlsContext | None) -> None:
         url = urlsplit(base)
         self._system = system
         self._host, self._base = url.hostname or "", url.path.rstrip("/")
         self._port = url.port or (443 if url.scheme == "https" else 80)
         self._tls = (tls or TlsContext.trusting()) if url.scheme == "https" else None
         self._head = f"Host: {url.netloc}\r\nAccept: application/json\r\nAccept-Encoding: gzip, deflate\r\n"
-        self._size = size
+        self._size = limits.concurrency
+        self._pace = Pace(limits.calls_per_second) if limits.calls_per_second else None
         self._busy = 0
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._idle: deque[Connection] = deque()
@@ -105,24 +111,32 @@ class Pool:
         """Whether there are calls under way."""
         return self._busy > 0
 
-    async def send(self, call: Call, *, fresh: bool = False) -> Answer:
-        """Carry a call over a connection in hand, or over a new one if there is none or `fresh` asks for it."""
+    async def send(self, call: Call, *, anew: bool = False) -> Answer:
+        """Carry a call over a connection in hand, or over a new one if there is none or `anew` asks for it."""
         loop = asyncio.get_running_loop()
+        request = self._request(call)
         if call.deadline <= loop.time():
-            raise self._timed_out()
+            raise not_called(call)
         if self._busy < self._size:
             self._busy += 1
         else:
             await self._slot(call)
-        in_hand = None if fresh else self._take(loop.time(), fresh=not call.safe_to_retry)
-        connection = in_hand or await self._connect(call)
+        try:
+            if self._pace is not None:
+                await wait_for_turn(self._pace, call)
+            in_hand = None if anew else self._take(loop.time(), just_used=not call.safe_to_retry)
+            connection = in_hand or await self._connect(call)
+        except BaseException:
+            self._free()
+            raise
         waiter: asyncio.Future[Answer] = loop.create_future()
         sent = loop.time()
+        late_at = min(call.deadline, sent + ANSWER_TIMEOUT_S) if call.reads else call.deadline + LATE_WRITE_S
         connection.begin(
-            self._request(call),
+            request,
             waiter,
-            first_byte_by=sent + FIRST_BYTE_TIMEOUT_S,
-            until=min(call.deadline, sent + ANSWER_TIMEOUT_S) if call.reads else call.deadline + LATE_WRITE_S,
+            first_byte_by=sent + FIRST_BYTE_TIMEOUT_S if call.reads else late_at,
+            until=late_at,
             head_only=call.method == "HEAD",
         )
         try:
@@ -131,16 +145,12 @@ class Pool:
             return await waiter
         except asyncio.CancelledError:
             if call.reads:
-                connection.close()
+                connection.give_up(waiter)
             raise
-        except Lost as error:
-            if in_hand and not error.started and call.reads:
-                return await self.send(call, fresh=True)  # the peer had closed a connection of the pool
-            raise lost(call) from None
-        except Broken as error:
-            raise broken(call, error) from None
-        except (Late, TimeoutError):
-            raise late(call) from None
+        except (Lost, Broken, Late, TimeoutError) as error:
+            if isinstance(error, Lost) and in_hand and not error.started and call.reads:
+                return await self.send(call, anew=True)  # the peer had closed a connection of the pool
+            raise _meaning(call, error) from None
 
     async def _written(self, waiter: "asyncio.Future[Answer]", deadline: float) -> Answer:
         """Wait for the answer to a write; who gives up leaves it to the background."""
@@ -152,11 +162,7 @@ class Pool:
             raise
 
     def _log_late_write(self, waiter: "asyncio.Future[Answer]") -> None:
-        error = waiter.exception()
-        outcome = (
-            f"status {waiter.result().status}" if error is None else f"{type(error).__name__}, outcome unknown"
-        )
-        log_late_write(self._system.title, outcome)
+        log_late_write(self._system.title, waiter.exception() or waiter.result())
 
     async def _slot(self, call: Call) -> None:
         """Wait, first come first served, for one of the connections that may be busy at once."""
@@ -169,7 +175,7 @@ class Pool:
             if waiter.done() and not waiter.cancelled():
                 self._free()  # it was handed over in the very moment
             if isinstance(error, TimeoutError):
-                raise self._timed_out() from None
+                raise not_called(call) from None
             raise
 
     def _free(self) -> None:
@@ -180,47 +186,51 @@ class Pool:
                 return
         self._busy -= 1
 
-    def _take(self, now: float, *, fresh: bool) -> Connection | None:
-        """Take the idle connection that was used last; `fresh` wants one that was used just now."""
+    def _take(self, now: float, *, just_used: bool) -> Connection | None:
+        """Take the idle connection that was used last; with `just_used` only if that was just now."""
         while self._idle:
             connection = self._idle.pop()
-            if connection.is_closing():
-                continue
-            if fresh and now - connection.idle_since > FRESH_S:
+            if now >= connection.good_until or connection.has_unread():
+                connection.close()
+            elif just_used and now - connection.idle_since > FRESH_S:
                 self._idle.append(connection)
                 return None
-            return connection
+            else:
+                return connection
         return None
 
     async def _connect(self, call: Call) -> Connection:
         """Open a connection, in the place of an idle one if there are as many as there may be."""
         loop = asyncio.get_running_loop()
-        if len(self._open) >= self._size and self._idle:
+        while self._idle and self._busy + len(self._idle) > self._size:
             self._idle.popleft().close()
+        until = min(call.deadline, loop.time() + CONNECT_TIMEOUT_S)
         try:
-            async with asyncio.timeout_at(min(call.deadline, loop.time() + CONNECT_TIMEOUT_S)):
+            if self._closed:
+                raise ConnectionAbortedError
+            async with asyncio.timeout_at(until):
+                addresses = await loop.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)
                 _, connection = await loop.create_connection(
-                    lambda: Connection(self._ended, self._lost), self._host, self._port, ssl=self._tls
+                    lambda: Connection(self._ended, self._lost),
+                    sock=await start_connection(addresses, happy_eyeballs_delay=NEXT_ADDRESS_S, loop=loop),
+                    ssl=self._tls,
+                    server_hostname=self._host if self._tls else None,
                 )
         except OSError as error:
-            self._free()
-            if loop.time() >= call.deadline:
-                raise self._timed_out() from None
-            log.warning("%s: %s", self._system.title, type(error).__name__)
-            raise Unavailable(self._system, f"{self._system.title} cannot be reached") from error
-        except BaseException:
-            self._free()
-            raise
+            if isinstance(error, TimeoutError) and until == call.deadline:
+                raise not_called(call, tried=True) from None
+            raise unreachable(call, error) from error
         self._open.add(connection)
         return connection
 
     def _ended(self, connection: Connection, keep: bool) -> None:  # noqa: FBT001
         """Take a connection back whose exchange has ended."""
+        if self._tls is not None:
+            self._tls.sessions[self._host] = connection.tls_session
         if keep and not self._closed:
-            if self._tls is not None:
-                self._tls.sessions[self._host] = connection.tls_session
             loop = asyncio.get_running_loop()
             connection.idle_since = loop.time()
+            connection.good_until = connection.idle_since + min(IDLE_S, connection.kept_for_s)
             self._idle.append(connection)
             if self._sweeper is None:
                 self._sweeper = loop.call_later(IDLE_S, self._sweep)
@@ -253,42 +263,20 @@ class Pool:
         )
         for name, value in call.headers.items():
             head += f"{name}: {value}\r\n"
+        if head.count("\n") != self._head.count("\n") + 2 + len(call.headers):
+            raise ValueError("a line break in a request's head")
         if call.body is not None:
             return f"{head}Content-Length: {len(call.body)}\r\n\r\n".encode("ascii") + call.body
         if call.method in ("POST", "PUT", "PATCH"):
             head += "Content-Length: 0\r\n"
         return f"{head}\r\n".encode("ascii")
 
-    def _timed_out(self) -> TimedOut:
-        return TimedOut(self._system, f"{self._system.title} was not called in time", sent=False)
 
-
-class TlsContext(ssl.SSLContext):
-    """A client's TLS context that resumes, host by host, the last session it had."""
-
-    sessions: dict[str, ssl.SSLSession | None]
-
-    @classmethod
-    def trusting(cls, authority: str | None = None) -> Self:
-        """Verify peers against the machine's and certifi's authorities, or against the one in a file."""
-        context = cls(ssl.PROTOCOL_TLS_CLIENT)
-        context.sessions = {}
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
-        context.set_alpn_protocols(["http/1.1"])
-        if authority is None:
-            context.load_default_certs()
-        context.load_verify_locations(authority or certifi.where())
-        return context
-
-    def wrap_bio(  # the signature is the standard library's
-        self,
-        incoming: ssl.MemoryBIO,
-        outgoing: ssl.MemoryBIO,
-        server_side: bool = False,  # noqa: FBT001, FBT002
-        server_hostname: str | bytes | None = None,
-        session: ssl.SSLSession | None = None,
-    ) -> ssl.SSLObject:
-        """Begin a connection's TLS, resuming the session that the host gave last."""
-        if session is None and isinstance(server_hostname, str):
-            session = self.sessions.get(server_hostname)
-        return super().wrap_bio(incoming, outgoing, server_side, server_hostname, session)
+def _meaning(call: Call, error: Exception) -> UpstreamError:
+    match error:
+        case Lost():
+            return lost(call)
+        case Broken():
+            return broken(call, error)
+        case _:
+            return late(call)

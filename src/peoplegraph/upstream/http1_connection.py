@@ -5,6 +5,8 @@ answer that nobody asked for, conflicting lengths) drops the connection, so that
 """
 
 import asyncio
+import re
+import select
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -16,11 +18,14 @@ from peoplegraph.upstream.call import Answer
 MAX_HEAD_BYTES = 64 * 1024
 """Status line and headers, those of 1xx answers before it included."""
 
-MAX_RECEIVED_BYTES = MAX_HEAD_BYTES + 4 * MAX_BODY_BYTES
+MAX_RECEIVED_BYTES = 2 * MAX_BODY_BYTES
 """Everything, the framing of chunks and trailers included."""
 
+KEPT_REQUEST_BYTES = 64 * 1024
+"""Behind a longer request a connection is not kept: an early answer may leave some of it unsent."""
 
-_FRAMING = (b"content-length", b"transfer-encoding")
+
+_KEEP_ALIVE = re.compile(r"\btimeout=(\d{1,6})\b")
 
 
 class Lost(Exception):
@@ -45,9 +50,12 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport = cast("asyncio.Transport", None)
         self._waiter: asyncio.Future[Answer] | None = None
         self.idle_since = 0.0
+        self.good_until = 0.0
+        self.kept_for_s = float("inf")
+        """For how long the server keeps the connection, if it said so."""
 
     def __repr__(self) -> str:
-        state = "closing" if self.is_closing() else "carrying" if self._waiter else "idle"
+        state = "closing" if self._transport.is_closing() else "carrying" if self._waiter else "idle"
         return f"<Connection {state}>"
 
     def begin(
@@ -67,6 +75,7 @@ class Connection(asyncio.Protocol):
         self._answer: Answer | None = None
         self._received = 0
         self._in_body = False
+        self._keep = len(request) <= KEPT_REQUEST_BYTES
         self.started = False
         self._clear()
         self._transport.write(request)
@@ -75,9 +84,14 @@ class Connection(asyncio.Protocol):
         """End the connection at once."""
         self._transport.abort()
 
-    def is_closing(self) -> bool:
-        """Whether the connection is at its end."""
-        return self._transport.is_closing()
+    def give_up(self, waiter: "asyncio.Future[Answer]") -> None:
+        """End the exchange that `waiter` waits for, unless it has ended and the connection carries another."""
+        if self._waiter is waiter:
+            self.close()
+
+    def has_unread(self) -> bool:
+        """Whether the connection is at its end, or has bytes that nobody has asked for."""
+        return self._transport.is_closing() or _is_readable(self._transport.get_extra_info("socket").fileno())
 
     @property
     def tls_session(self) -> Any:
@@ -94,8 +108,8 @@ class Connection(asyncio.Protocol):
 
     def _clear(self) -> None:
         self._headers: list[tuple[bytes, bytes]] = []
-        self._body: list[bytes] = []
-        self._body_bytes = 0
+        self._head_bytes = 0
+        self._body: bytes | bytearray = b""
 
     # asyncio's callbacks
 
@@ -114,12 +128,15 @@ class Connection(asyncio.Protocol):
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
+            if self._answer is not None:  # it is whole, and what comes behind it is no part of it
+                self._end(None)
+                return
             cause = error.__context__
             self._end(cause if isinstance(cause, Broken) else Broken("sent an answer that is no HTTP"))
         else:
             if self._answer is not None:
                 self._end(None, keep=self._keep)
-            elif self._received > (MAX_RECEIVED_BYTES if self._in_body else MAX_HEAD_BYTES):
+            elif self._received > MAX_RECEIVED_BYTES or (not self._in_body and self._received > MAX_HEAD_BYTES):
                 self._end(Broken("sent more than is taken"))
 
     def eof_received(self) -> None:
@@ -147,30 +164,40 @@ class Connection(asyncio.Protocol):
         self._clear()
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Keep a header; trailers are dropped."""
+        """Keep a header, within bounds; trailers are dropped."""
+        self._head_bytes += len(name) + len(value)
+        if self._head_bytes > MAX_HEAD_BYTES:
+            raise Broken("sent more than is taken")
         if not self._in_body:
             self._headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
         """Learn how the body is framed."""
         status = self._parser.get_status_code()
-        if status < 200:
+        if 100 <= status < 200:
             return
+        lengths = [value for name, value in self._headers if name == b"content-length"]
+        codings = [value.lower() for name, value in self._headers if name == b"transfer-encoding"]
+        if status < 100 or (codings and (codings != [b"chunked"] or self._parser.get_http_version() == "1.0")):
+            raise Broken("sent an answer that is no HTTP")
         self._in_body = True
-        framing = {name: value for name, value in self._headers if name in _FRAMING}
-        self._until_eof = status not in (204, 304) and not framing
-        if int(framing.get(b"content-length", 0)) > MAX_BODY_BYTES and status != 304 and not self._head_only:
+        self._until_eof = status not in (204, 304) and not lengths and not codings
+        if lengths and int(lengths[0]) > MAX_BODY_BYTES and status != 304 and not self._head_only:
             raise Broken(TOO_LARGE)
         if self._head_only:
-            self._complete()
             self._keep = False  # the parser waits for a body that does not come
+            self._complete()
 
     def on_body(self, body: bytes) -> None:
         """Keep a piece of the body, within bounds."""
-        self._body_bytes += len(body)
-        if self._body_bytes > MAX_BODY_BYTES:
+        if len(self._body) + len(body) > MAX_BODY_BYTES:
             raise Broken(TOO_LARGE)
-        self._body.append(body)
+        if not self._body:
+            self._body = body  # as most bodies come
+        else:
+            if isinstance(self._body, bytes):
+                self._body = bytearray(self._body)
+            self._body += body
 
     def on_message_complete(self) -> None:
         """End an answer, unless it was a 1xx."""
@@ -178,12 +205,18 @@ class Connection(asyncio.Protocol):
             self._complete()
 
     def _complete(self) -> None:
-        self._keep = self._parser.should_keep_alive() and not self._until_eof
-        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in self._headers}
-        body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
+        self._keep = self._keep and self._parser.should_keep_alive() and not self._until_eof
+        headers: dict[str, str] = {}
+        for name_bytes, value_bytes in self._headers:
+            name, value = name_bytes.decode("latin-1"), value_bytes.decode("latin-1")
+            headers[name] = f"{headers[name]}, {value}" if name in headers else value
+        body = bytes(self._body)
         coding = headers.get("content-encoding")
         if coding and body:
             body = decoded(body, coding)
+        timeout = _KEEP_ALIVE.search(headers.get("keep-alive", ""))
+        if timeout:
+            self.kept_for_s = max(int(timeout[1]) - 1, 0)
         self._answer = Answer(self._parser.get_status_code(), headers, body)
 
     def _end(self, error: Exception | None, *, keep: bool = False) -> None:
@@ -199,3 +232,12 @@ class Connection(asyncio.Protocol):
             waiter.set_result(answer)
         else:
             waiter.set_exception(error or Lost(started=True))
+
+
+def _is_readable(descriptor: int) -> bool:
+    """Whether there is something to read, or an end, that the loop has not yet come to."""
+    if not hasattr(select, "poll"):  # Windows
+        return bool(select.select([descriptor], [], [], 0)[0])
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    return bool(poll.poll(0))

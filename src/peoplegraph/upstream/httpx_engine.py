@@ -8,40 +8,45 @@ headers can so hold a connection beyond the deadline, which the `http1` engine d
 
 import asyncio
 import logging
-import ssl
 from collections.abc import Mapping
 from functools import cache, partial
+from importlib.util import find_spec
 from types import TracebackType
 from typing import Any, Self
 
 import httpx
 
-from peoplegraph.errors import TimedOut, Unavailable, UpstreamError
+from peoplegraph.errors import UpstreamError
 from peoplegraph.systems import System
 from peoplegraph.upstream.body import MAX_BODY_BYTES, TOO_LARGE, Broken, decoded
 from peoplegraph.upstream.call import CLOSE_GRACE_S, CONNECT_TIMEOUT_S, LATE_WRITE_S, Answer, Call
-from peoplegraph.upstream.outcome import broken, late, log_late_write, lost
+from peoplegraph.upstream.limit import Limits, Pace, wait_for_turn
+from peoplegraph.upstream.outcome import broken, late, log_late_write, lost, not_called, unreachable
+from peoplegraph.upstream.tls import TlsContext
 
 log = logging.getLogger(__name__)
 
-_CUT = ("Server disconnected", "peer closed connection")
-"""What h11 says of an answer that is cut; the rest of what it says is of one that is malformed."""
+_CUT = ("Server disconnected", "peer closed connection", "ConnectionTerminated", "StreamReset")
+"""What h11 and h2 say of an answer that is cut; the rest of what they say is of one that is malformed."""
 
-_NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.UnsupportedProtocol)
+_NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError, httpx.UnsupportedProtocol)
 """What httpx raises before it has sent the first byte."""
+
+HTTP2 = find_spec("h2") is not None
+"""Whether HTTP/2 is offered to servers: with the extra `http2`."""
 
 
 class HttpxEngine:
     """Carries calls with httpx; `send` is the engine's `Send`.
 
-    `bases` holds each system's URL without a trailing slash, `connections` how many it may have at once.
+    `bases` holds each system's URL without a trailing slash, `limits` how much it may be called.
     `transports` replaces the network in tests, `proxies` are the URLs of those that lead to a system.
     """
 
     def __init__(
         self,
         bases: Mapping[System, str],
-        connections: Mapping[System, int],
+        limits: Mapping[System, Limits],
         transports: Mapping[System, httpx.AsyncBaseTransport] | None = None,
         proxies: Mapping[System, str] | None = None,
     ) -> None:
@@ -50,9 +55,11 @@ class HttpxEngine:
         self._transports: dict[System, httpx.AsyncBaseTransport] = {
             system: httpx.AsyncHTTPTransport(
                 verify=_tls(),
+                http2=HTTP2,
                 proxy=(proxies or {}).get(system),
                 limits=httpx.Limits(
-                    max_connections=connections[system], max_keepalive_connections=connections[system]
+                    max_connections=limits[system].concurrency,
+                    max_keepalive_connections=limits[system].concurrency,
                 ),
             )
             for system in bases
@@ -60,7 +67,10 @@ class HttpxEngine:
         }
         self._transports.update(given)
         # A slot is waited for here and not in httpcore's pool, where waiting cannot be given up safely.
-        self._slots = {system: asyncio.Semaphore(connections[system]) for system in bases}
+        self._slots = {system: asyncio.Semaphore(limits[system].concurrency) for system in bases}
+        self._paces = {
+            system: Pace(limits[system].calls_per_second) for system in bases if limits[system].calls_per_second
+        }
         self._in_flight: set[asyncio.Task[Answer]] = set()
 
     def __repr__(self) -> str:
@@ -92,7 +102,7 @@ class HttpxEngine:
         flight = _Flight(call, traced=call.system not in self._handed_in)
         try:
             async with asyncio.timeout_at(call.deadline):
-                await self._slots[call.system].acquire()  # given back when the call lands, waited for or not
+                await self._turn(call)
                 task = asyncio.create_task(self._carry(flight))
                 self._in_flight.add(task)
                 task.add_done_callback(partial(self._landed, flight))
@@ -103,16 +113,27 @@ class HttpxEngine:
             flight.give_up()
             raise
 
+    async def _turn(self, call: Call) -> None:
+        """Wait for a slot, which is given back when the call lands, waited for or not, and then for the pace."""
+        await self._slots[call.system].acquire()
+        pace = self._paces.get(call.system)
+        if pace is not None:
+            try:
+                await wait_for_turn(pace, call)
+            except BaseException:
+                self._slots[call.system].release()
+                raise
+
     def _landed(self, flight: "_Flight", task: asyncio.Task[Answer]) -> None:
         self._in_flight.discard(task)
         self._slots[flight.call.system].release()
-        error = None if task.cancelled() else task.exception()  # retrieved, though nobody waits any more
+        error = asyncio.CancelledError() if task.cancelled() else task.exception()  # retrieved, if nobody waits
         if flight.is_given_up and flight.is_sent and not flight.call.reads:
-            outcome = type(error).__name__ if error or task.cancelled() else f"status {task.result().status}"
-            log_late_write(flight.call.system.title, outcome)
+            log_late_write(flight.call.system.title, error or task.result())
 
     async def _carry(self, flight: "_Flight") -> Answer:
         call = flight.call
+        flight.is_begun = True
         base = self._bases[call.system]
         remaining = max(flight.until - asyncio.get_running_loop().time(), 0.001)
         request = httpx.Request(
@@ -120,6 +141,7 @@ class HttpxEngine:
             base.copy_with(raw_path=base.raw_path.rstrip(b"/") + call.target.encode("ascii")),
             headers={
                 "Accept": "application/json",
+                "Accept-Encoding": "gzip, deflate",
                 call.credential.header: call.credential.secret,
                 **call.headers,
             },
@@ -137,17 +159,21 @@ class HttpxEngine:
         try:
             response = await self._transports[call.system].handle_async_request(request)
             try:
+                if {"content-length", "transfer-encoding"} <= response.headers.keys():
+                    raise Broken("sent an answer that is no HTTP")
                 body = await self._read(flight, response)
+                await _end_if_there_is_more(response)
             finally:
                 await response.aclose()
         except _NOT_SENT as error:
-            log.warning("%s: %s", call.system.title, type(error).__name__)
-            raise Unavailable(call.system, f"{call.system.title} cannot be reached") from error
+            raise unreachable(call, error) from error
         except httpx.TimeoutException as error:
             raise flight.give_up() from error
         except Broken as error:
             raise broken(call, error) from error
         except httpx.TransportError as error:
+            if not flight.is_sent:
+                raise unreachable(call, error) from error
             if isinstance(error, httpx.RemoteProtocolError) and not any(words in str(error) for words in _CUT):
                 raise broken(call, "sent an answer that is no HTTP") from error
             log.warning("%s: %s", call.system.title, type(error).__name__)
@@ -177,14 +203,15 @@ class _Flight:
     def __init__(self, call: Call, *, traced: bool) -> None:
         self.call = call
         self.until = call.deadline if call.reads else call.deadline + LATE_WRITE_S
+        self.is_begun = False
         self.is_sent = not traced  # a transport that tells nothing may have sent it
         self.is_given_up = False
 
-    async def trace(self, event: str, _: dict[str, Any]) -> None:
+    async def trace(self, event: str, info: dict[str, Any]) -> None:
         """Hear from httpcore what happens; raises `TimedOut` to keep a call that was given up from being sent."""
-        if event.endswith(".send_request_headers.started"):
+        if event.endswith(".send_request_headers.started") and info["request"].method != b"CONNECT":
             if self.is_given_up:
-                raise TimedOut(self.call.system, f"{self.call.system.title} was not called in time", sent=False)
+                raise not_called(self.call)
             self.is_sent = True
 
     def give_up(self) -> UpstreamError:
@@ -192,10 +219,23 @@ class _Flight:
         self.is_given_up = True
         if self.is_sent:
             return late(self.call)
-        return TimedOut(self.call.system, f"{self.call.system.title} was not called in time", sent=False)
+        return not_called(self.call, tried=self.is_begun)
+
+
+async def _end_if_there_is_more(response: httpx.Response) -> None:
+    """Close the connection of an answer that has bytes behind its end: httpcore would take them for the next one.
+
+    It does not say which connection that is but by attributes of its own; over HTTP/2 there are none of these.
+    """
+    connection: Any = response.stream
+    for attribute in ("_httpcore_stream", "_stream", "_connection"):
+        connection = getattr(connection, attribute, None)
+    state = getattr(connection, "_h11_state", None)
+    if state is not None and state.trailing_data[0]:
+        await connection.aclose()
 
 
 @cache
-def _tls() -> ssl.SSLContext:
+def _tls() -> TlsContext:
     """Return the process's one TLS context: reading the trusted certificates takes 20 ms."""
-    return httpx.create_ssl_context()
+    return TlsContext.trusting()

@@ -1,58 +1,62 @@
-"""Calls per second towards each system: a token bucket, whose waiting counts against the deadline."""
+"""How many calls a system gets: at once, and in a second. An engine holds them back, slot first and then pace."""
 
 import asyncio
-from collections.abc import Mapping
+from collections import deque
+from dataclasses import dataclass
 
 from peoplegraph.errors import TimedOut
-from peoplegraph.systems import System
-from peoplegraph.upstream.call import Answer, Call, Send
+from peoplegraph.upstream.call import Call
 
 
-class Bucket:
-    """Tokens that come at a steady rate, up to a second's worth; pure, told the time in seconds.
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The bounds of one system; 0 calls per second is no bound."""
 
-    A token that is not there yet can be had in advance: who takes it waits until it would have come, behind all
-    who took theirs before.
+    concurrency: int
+    calls_per_second: float = 0
+
+
+class Pace:
+    """Lets no more calls start in any second than there may be; pure, told the time in seconds.
+
+    A start that is still to come can be taken in advance, behind all that were taken before.
     """
 
     def __init__(self, per_second: float) -> None:
-        self._per_second = per_second
-        self._capacity = max(per_second, 1.0)
-        self._tokens = self._capacity
-        self._at = 0.0
+        self._many = max(1, int(per_second))
+        self._window_s = max(1, 1 / per_second)
+        self._starts: deque[float] = deque()
 
     def __repr__(self) -> str:
-        return f"<Bucket {self._tokens:.1f} of {self._capacity:g}>"
+        return f"<Pace {self._many} in {self._window_s:g} s>"
 
     def take(self, now: float, patience_s: float) -> float | None:
-        """Take a token and return the seconds to wait for it, or None if that is longer than `patience_s`."""
-        self._tokens = min(self._capacity, self._tokens + max(now - self._at, 0) * self._per_second)
-        self._at = now
-        wait_s = max(1 - self._tokens, 0) / self._per_second
-        if wait_s > patience_s:
+        """Take a start and return its time, or None if it is more than `patience_s` from `now`."""
+        while self._starts and self._starts[0] + self._window_s <= now:
+            self._starts.popleft()
+        start = now
+        if len(self._starts) >= self._many:
+            start = max(now, self._starts[-self._many] + self._window_s)
+        if start - now > patience_s:
             return None
-        self._tokens -= 1
-        return wait_s
+        self._starts.append(start)
+        return start
+
+    def give_back(self, start: float) -> None:
+        """Leave a start that was taken to others."""
+        if start in self._starts:
+            self._starts.remove(start)
 
 
-class Limit:
-    """Holds calls back to the rate of their system; a rate of 0 is none."""
-
-    def __init__(self, send: Send, per_second: Mapping[System, float]) -> None:
-        self._send = send
-        self._buckets = {system: Bucket(rate) for system, rate in per_second.items() if rate}
-
-    def __repr__(self) -> str:
-        return f"<Limit {self._buckets}>"
-
-    async def send(self, call: Call) -> Answer:
-        """Send a call when its turn comes; raises `TimedOut` at once if that is behind its deadline."""
-        bucket = self._buckets.get(call.system)
-        if bucket is not None:
-            now = asyncio.get_running_loop().time()
-            wait_s = bucket.take(now, call.deadline - now)
-            if wait_s is None:
-                raise TimedOut(call.system, f"{call.system.title} may not be called any faster", sent=False)
-            if wait_s:
-                await asyncio.sleep(wait_s)
-        return await self._send(call)
+async def wait_for_turn(pace: Pace, call: Call) -> None:
+    """Wait until a call may start; raises `TimedOut` at once if that is behind its deadline."""
+    now = asyncio.get_running_loop().time()
+    start = pace.take(now, call.deadline - now)
+    if start is None:
+        raise TimedOut(call.system, f"{call.system.title} may not be called any faster", tried=False)
+    if start > now:
+        try:
+            await asyncio.sleep(start - now)
+        except BaseException:
+            pace.give_back(start)
+            raise

@@ -3,7 +3,7 @@
 import logging
 
 from peoplegraph.errors import BadResponse, OutcomeUnknown, TimedOut, Unavailable, UpstreamError
-from peoplegraph.upstream.call import Call
+from peoplegraph.upstream.call import Answer, Call
 
 log = logging.getLogger(__name__)
 
@@ -23,10 +23,27 @@ def late(call: Call) -> UpstreamError:
     return _error(TimedOut, call, "did not answer in time")
 
 
+def unknown(call: Call) -> OutcomeUnknown:
+    """Return the error of a write of which some attempt may have had an effect."""
+    return OutcomeUnknown(call.system, f"{call.system.title} does not say whether the write took effect")
+
+
 def _error(of_a_read: type[UpstreamError], call: Call, what: str) -> UpstreamError:
     return (of_a_read if call.reads else OutcomeUnknown)(call.system, f"{call.system.title} {what}")
 
 
-def log_late_write(title: str, outcome: str) -> None:
+def not_called(call: Call, *, tried: bool = False) -> TimedOut:
+    """Return the error of a call that was not sent in time; `tried` if that is for the system's sake."""
+    return TimedOut(call.system, f"{call.system.title} was not called in time", tried=tried)
+
+
+def unreachable(call: Call, error: Exception) -> Unavailable:
+    """Return the error of a call that found no connection, and log which kind of failure it was."""
+    log.warning("%s cannot be reached: %s", call.system.title, type(error).__name__)
+    return Unavailable(call.system, f"{call.system.title} cannot be reached")
+
+
+def log_late_write(title: str, outcome: Answer | BaseException) -> None:
     """Log what became of a write whose caller was told that it is not known."""
-    log.warning("%s answered a write that nobody waits for any more: %s", title, outcome)
+    what = f"answered {outcome.status}" if isinstance(outcome, Answer) else f"{type(outcome).__name__}, no answer"
+    log.warning("%s: a write that nobody waits for any more: %s", title, what)

@@ -10,10 +10,12 @@ import logging
 import random
 import time
 from collections.abc import Callable
+from datetime import UTC
 
-from peoplegraph.errors import CircuitOpen, OutcomeUnknown, Unavailable
+from peoplegraph.errors import CircuitOpen, OutcomeUnknown, Unavailable, UpstreamError
 from peoplegraph.systems import System
-from peoplegraph.upstream.call import Answer, Call, Send
+from peoplegraph.upstream.call import TRANSIENT_STATUSES, UNKNOWING_STATUSES, Answer, Call, Send
+from peoplegraph.upstream.outcome import unknown
 from peoplegraph.upstream.window import Window
 
 log = logging.getLogger(__name__)
@@ -22,14 +24,12 @@ MAX_ATTEMPTS = 3
 FIRST_WAIT_S = 0.1
 """The longest wait before the second attempt; doubled before the third."""
 
-RETRIED_STATUSES = frozenset({429, 502, 503, 504})
-
 BUDGET_RATIO = 0.1
 BUDGET_FLOOR = 3
 """Over ten seconds there are at most a tenth more calls than were asked for; three retries are always allowed."""
 
-Outcome = Answer | Unavailable | OutcomeUnknown
-"""What an attempt can come to that may be worth another."""
+Outcome = Answer | UpstreamError
+"""What an attempt can come to."""
 
 
 class Budget:
@@ -41,16 +41,16 @@ class Budget:
     def __repr__(self) -> str:
         return f"<Budget {self._window!r}>"
 
-    def ask(self, now: float) -> None:
+    def count_call(self, now: float) -> None:
         """Count a call that somebody asked for."""
         self._window.add(now, calls=1)
 
-    def take(self, now: float) -> bool:
-        """Count a retry, if there may be one."""
+    def take_retry(self, now: float) -> bool:
+        """Count a retry, for which there was a failure, if there may be one."""
         calls, retries = self._window.totals(now)
-        if retries >= max(BUDGET_FLOOR, calls * BUDGET_RATIO):
+        if retries + 1 > max(BUDGET_FLOOR, calls * BUDGET_RATIO):
             return False
-        self._window.add(now, marked=1)
+        self._window.add(now, failures=1)
         return True
 
 
@@ -66,16 +66,16 @@ def wait_before_retry(  # noqa: PLR0913  # everything that it decides by
         return None
     wait_s = FIRST_WAIT_S * 2 ** (attempt - 1) * dice()
     if isinstance(outcome, Answer):
-        wait_s = max(wait_s, retry_after_s(outcome.headers.get("retry-after"), now_unix) or 0)
+        wait_s += retry_after_s(outcome.headers.get("retry-after"), now_unix) or 0
     return wait_s if wait_s < remaining_s else None
 
 
 def _may_be_sent_again(call: Call, outcome: Outcome) -> bool:
     if isinstance(outcome, Answer):
-        return call.safe_to_retry and outcome.status in RETRIED_STATUSES
+        return call.safe_to_retry and outcome.status in TRANSIENT_STATUSES
     if isinstance(outcome, Unavailable):
         return not isinstance(outcome, CircuitOpen)  # of a write: it was not sent
-    return call.safe_to_retry
+    return isinstance(outcome, OutcomeUnknown) and call.safe_to_retry
 
 
 def retry_after_s(header: str | None, now_unix: float) -> float | None:
@@ -84,9 +84,10 @@ def retry_after_s(header: str | None, now_unix: float) -> float | None:
         return None
     text = header.strip()
     if text.isascii() and text.isdigit():
-        return float(text[:9])
+        return float(text.lstrip("0")[:9] or 0)
     try:
-        return max(email.utils.parsedate_to_datetime(text).timestamp() - now_unix, 0)
+        date = email.utils.parsedate_to_datetime(text)
+        return max((date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp() - now_unix, 0)
     except (ValueError, OverflowError):
         return None
 
@@ -103,18 +104,22 @@ class Retry:
         return f"<Retry {self._budgets}>"
 
     async def send(self, call: Call) -> Answer:
-        """Send a call, and again as long as that may help; the last outcome is the call's."""
+        """Send a call, and again as long as that may help; the last outcome is the call's.
+
+        Unless it is a write, an attempt before may have had an effect, and the last one does not settle it.
+        """
         loop = asyncio.get_running_loop()
         budget = self._budgets[call.system]
-        budget.ask(loop.time())
+        budget.count_call(loop.time())
         attempt = 1
+        may_be_done = False
         while True:
             outcome: Outcome
             try:
                 outcome = await self._send(call)
                 if outcome.status < 300:
                     return outcome
-            except (Unavailable, OutcomeUnknown) as error:
+            except UpstreamError as error:
                 outcome = error
             now = loop.time()
             wait_s = wait_before_retry(
@@ -125,10 +130,25 @@ class Retry:
                 now_unix=time.time(),
                 dice=self._dice,
             )
-            if wait_s is None or not budget.take(now):
+            if wait_s is None or not budget.take_retry(now):
+                if may_be_done and not _settles(outcome):
+                    raise unknown(call)
                 if isinstance(outcome, Answer):
                     return outcome
                 raise outcome
+            may_be_done = may_be_done or (not call.reads and _leaves_open(outcome))
             log.info("%s: attempt %d failed, another in %.2f s", call.system.title, attempt, wait_s)
             await asyncio.sleep(wait_s)
             attempt += 1
+
+
+def _leaves_open(outcome: Outcome) -> bool:
+    """Whether it does not say if a write took effect."""
+    if isinstance(outcome, Answer):
+        return outcome.status in UNKNOWING_STATUSES
+    return isinstance(outcome, OutcomeUnknown)
+
+
+def _settles(outcome: Outcome) -> bool:
+    """Whether it says what is, also of the attempts before."""
+    return isinstance(outcome, Answer) and outcome.status < 500 and outcome.status not in TRANSIENT_STATUSES

@@ -1,23 +1,24 @@
 """Single flight: equal reads under way at once, in one request or in many, are one upstream call.
 
-Equal are method, target, body and *credential*. A read that starts after a write to the system has been answered
-joins nothing that began before that.
+Equal are method, target, body and *credential*. A read that starts after a write has been answered joins nothing
+that began before that and tells of what was written.
 """
 
 import asyncio
 from dataclasses import dataclass, field
 
 from peoplegraph.errors import TimedOut
-from peoplegraph.systems import System
-from peoplegraph.upstream.call import Answer, Call, Credential, Send
+from peoplegraph.upstream.call import Answer, Call, Key, Send
 
-Key = tuple[System, str, str, bytes | None, Credential, tuple[tuple[str, str], ...]]
+FlightKey = tuple[Key, tuple[tuple[str, str], ...]]
+"""A call's key, and its validators: their answer may be a 304, which suits nobody else."""
 
 
 @dataclass(slots=True)
 class _Flight:
     """A call under way, and those who wait for what it comes to; None says that it came to nothing."""
 
+    call: Call
     followers: list["asyncio.Future[Answer | None]"] = field(default_factory=list)
 
     def land(self, outcome: Answer | Exception | None) -> None:
@@ -34,13 +35,14 @@ class Share:
     """Lets equal reads wait for the first of them.
 
     An error is everybody's who waits, and never kept. Where the first one is cancelled, or its time is over before
-    that of the others, the call ends with it, and one of the others makes it anew: nobody fails for another's
-    haste. So the common case, a read that nobody shares, costs no task and no timer.
+    that of the others, the call ends with it, and one of the others makes it anew. So the common case, a read that
+    nobody shares, costs no task and no timer. Nobody joins a call that has less than half of the time that it has
+    itself: one caller's haste fails another only where the system takes more than half of the other's time.
     """
 
     def __init__(self, send: Send) -> None:
         self._send = send
-        self._flights: dict[Key, _Flight] = {}
+        self._flights: dict[FlightKey, _Flight] = {}
 
     def __repr__(self) -> str:
         return f"<Share {len(self._flights)} in flight>"
@@ -53,17 +55,16 @@ class Share:
             try:
                 return await self._send(call)
             finally:
-                self._part(call.system)
-        headers = tuple(call.headers.items())  # validators: their answer may be a 304, which suits nobody else
-        key = (call.system, call.method, call.target, call.body, call.credential, headers)
-        while (flight := self._flights.get(key)) is not None:
+                self._detach(call)
+        key = (call.key, tuple(call.headers.items()))
+        while (flight := self._flights.get(key)) is not None and _has_time_for(call, flight.call):
             answer = await self._follow(flight, call)
             if answer is not None:
                 return answer
         return await self._lead(key, call)
 
-    async def _lead(self, key: Key, call: Call) -> Answer:
-        flight = self._flights[key] = _Flight()
+    async def _lead(self, key: FlightKey, call: Call) -> Answer:
+        flight = self._flights[key] = _Flight(call)
         outcome: Answer | Exception | None = None
         try:
             outcome = await self._send(call)
@@ -88,7 +89,14 @@ class Share:
         except TimeoutError:
             raise TimedOut(call.system, f"{call.system.title} did not answer in time") from None
 
-    def _part(self, system: System) -> None:
+    def _detach(self, write: Call) -> None:
         """Let nobody join what began before a write; who waits for it already goes on waiting."""
-        for key in [key for key in self._flights if key[0] is system]:
-            del self._flights[key]
+        for key, flight in list(self._flights.items()):
+            if write.touches(flight.call):
+                del self._flights[key]
+
+
+def _has_time_for(call: Call, flying: Call) -> bool:
+    """Whether a call under way has half of the time, or more, that another one like it has."""
+    now = asyncio.get_running_loop().time()
+    return 2 * (flying.deadline - now) >= call.deadline - now

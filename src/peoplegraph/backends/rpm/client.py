@@ -32,6 +32,9 @@ _LOOKUPS = "look-ups"
 
 _USERS = "users"
 
+_REPS = "reps"
+"""The tag of every rep: an edit that gives assignment codes may take them from others."""
+
 _INPUT_AT_FAULT: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("Invite requires a valid email address", ("input", "email")),
     ('Call requires parameter: "Username"', ("input", "username")),
@@ -52,27 +55,34 @@ class RpmClient(Client):
     async def rep(self, key: Mapping[str, Any], *, past_caches: bool = False) -> Answer:
         """Rep: one rep, by `RepID`, by `Rep` and `AgencyID`, or by `SupplierID` and `AssignmentCode`."""
         tag = f"rep {key['RepID']}" if "RepID" in key else _LOOKUPS
-        return await self._post("Rep", key, reads=True, tags=[tag], past_caches=past_caches)
+        return await self._post("Rep", key, reads=True, tags=[tag, _REPS], past_caches=past_caches)
 
     async def agent_users(self) -> Answer:
         """AgentUsers: every rep and manager, not paginated, without their contacts."""
         return await self._post("AgentUsers", {}, reads=True, tags=[_USERS])
 
     async def rep_edit(
-        self, rep: Mapping[str, Any], *, invite_user: bool = False, webhook_evaluate: bool = False
+        self, rep: Mapping[str, Any], *, invite_user: bool, webhook_evaluate: bool, gives_codes: bool
     ) -> Answer:
         """RepEdit: what `rep` leaves out of `Enabled`, `CommissionsHidden`, `Relationship` is reset."""
-        return await self._write("RepEdit", rep, invite_user, webhook_evaluate)
+        return await self._write("RepEdit", rep, invite_user, webhook_evaluate, gives_codes)
 
     async def rep_add(
-        self, rep: Mapping[str, Any], *, invite_user: bool = False, webhook_evaluate: bool = False
+        self, rep: Mapping[str, Any], *, invite_user: bool, webhook_evaluate: bool, gives_codes: bool
     ) -> Answer:
         """RepAdd: a new rep."""
-        return await self._write("RepAdd", rep, invite_user, webhook_evaluate)
+        return await self._write("RepAdd", rep, invite_user, webhook_evaluate, gives_codes)
 
-    async def _write(self, endpoint: str, rep: Mapping[str, Any], invite_user: bool, webhook: bool) -> Answer:  # noqa: FBT001
+    async def _write(
+        self,
+        endpoint: str,
+        rep: Mapping[str, Any],
+        invite_user: bool,  # noqa: FBT001
+        webhook: bool,  # noqa: FBT001
+        gives_codes: bool,  # noqa: FBT001
+    ) -> Answer:
         body = {"Rep": dict(rep), "InviteUser": invite_user, "WebhookEvaluate": webhook}
-        tags = [f"rep {rep.get('RepID')}", _LOOKUPS, _USERS]
+        tags = [_REPS if gives_codes else f"rep {rep.get('RepID')}", _LOOKUPS, _USERS]
         return await self._post(endpoint, body, reads=False, tags=tags)
 
     async def _post(

@@ -145,7 +145,7 @@ class Mutation:
             body["AgencyID"] = input.agency_id
             if input.is_also_manager is not None:
                 body["IsAlsoManager"] = input.is_also_manager.value
-            return await loaders.client.rep_add(body, **_flags(invite_user, webhook_evaluate))
+            return await loaders.client.rep_add(body, **_flags(input, invite_user, webhook_evaluate))
 
         return await _write(info, None, write)
 
@@ -166,7 +166,7 @@ class Mutation:
             needed = [("firstName", input.first_name), ("lastName", input.last_name)]
             refuse(System.RPM, [Issue(("input", n), f"{n} is needed") for n, given in needed if given is None])
             body = {"RepID": rep_id, **_body(input)}
-            return await loaders.client.rep_edit(body, **_flags(invite_user, webhook_evaluate))
+            return await loaders.client.rep_edit(body, **_flags(input, invite_user, webhook_evaluate))
 
         return await _write(info, rep_id, write)
 
@@ -188,7 +188,7 @@ class Mutation:
             read = await loaders.client.rep({"RepID": rep_id}, past_caches=True)
             wire.phone_numbers(wire.rep(read.body, rep_id).contact or wire.NO_CONTACT)
             merged = merge(wire.request_document(read.body), changes)
-            return await loaders.client.rep_edit(merged, **_flags(invite_user, webhook_evaluate))
+            return await loaders.client.rep_edit(merged, **_flags(input, invite_user, webhook_evaluate))
 
         return await _write(info, rep_id, write)
 
@@ -203,9 +203,17 @@ async def _write(info: Info, rep_id: int | None, write: Callable[[RpmLoaders], A
         loaders.forget(rep_id)
 
 
-def _flags(invite_user: bool | None, webhook_evaluate: bool | None) -> dict[str, bool]:  # noqa: FBT001
-    """Return the two switches that every write has; null is false."""
-    return {"invite_user": bool(invite_user), "webhook_evaluate": bool(webhook_evaluate)}
+def _flags(
+    input: RepInput | CreateRepInput,
+    invite_user: bool | None,  # noqa: FBT001
+    webhook_evaluate: bool | None,  # noqa: FBT001
+) -> dict[str, bool]:
+    """Return the two switches that every write has, of which null is false, and whether it gives codes."""
+    return {
+        "invite_user": bool(invite_user),
+        "webhook_evaluate": bool(webhook_evaluate),
+        "gives_codes": input.assignment_codes is not None,
+    }
 
 
 def merge(record: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
