@@ -20,9 +20,11 @@ import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+import uvloop
+
 HERE = Path(__file__).parent
-CONTENDERS = ("aiohttp", "http1", "path", "httpx-engine", "httpx", "undici")
-AT_ONCE = (1, 20, 100)
+CONTENDERS = ("aiohttp", "http1", "plain", "path", "httpx-engine", "httpx", "undici")
+AT_ONCE = (1, 20, 50, 100)
 BODY = json.dumps(
     {
         "reference": "REP-001",
@@ -104,9 +106,10 @@ async def open_contender(contender: str, url: str) -> tuple[One, Callable[[], Aw
     from peoplegraph.upstream.limit import Limits
 
     credential = Credential("X-API-Key", "key")
-    if contender == "path":
-        block = {"url": url, "api_key": "key"}
-        path = build_upstream(Settings.load(_env_file=None, collections=block))
+    if contender in {"path", "plain"}:
+        on = contender == "path"
+        block = {"url": url, "api_key": "key", "cache_ttl_s": 2 if on else 0}
+        path = build_upstream(Settings.load(_env_file=None, collections=block, share_calls=on))
         send, close = (await path.__aenter__()).send, lambda: path.__aexit__(None, None, None)
     else:
         kind = Http1Engine if contender == "http1" else HttpxEngine
@@ -120,6 +123,41 @@ async def open_contender(contender: str, url: str) -> tuple[One, Callable[[], Aw
         assert answer.status == 200
 
     return with_ours, close
+
+
+async def one_representative(url: str, callers: int = 50, seconds: float = 5, ttl_s: float = 1) -> None:
+    """Let many callers ask for the same, again and again, and print how many calls that makes."""
+    from peoplegraph.settings import Settings
+    from peoplegraph.systems import System
+    from peoplegraph.upstream import build_upstream
+    from peoplegraph.upstream.call import Answer, Call, Credential
+    from peoplegraph.upstream.http1 import Http1Engine
+
+    made = 0
+    carry = Http1Engine.send
+
+    async def counted(engine: Http1Engine, call: Call) -> Answer:
+        nonlocal made
+        made += 1
+        return await carry(engine, call)
+
+    Http1Engine.send = counted  # type: ignore[method-assign]
+    credential, asked, loop = Credential("X-API-Key", "key"), 0, asyncio.get_running_loop()
+    block = {"url": url, "api_key": "key", "cache_ttl_s": ttl_s}
+    async with build_upstream(Settings.load(_env_file=None, collections=block)) as upstream:
+        ends = loop.time() + seconds
+
+        async def caller() -> None:
+            nonlocal asked
+            while loop.time() < ends:
+                deadline = loop.time() + 10
+                call = Call(System.COLLECTIONS, "GET", "/1", credential, deadline, reads=True, safe_to_retry=True)
+                await upstream.send(call)
+                asked += 1
+                await asyncio.sleep(0)
+
+        await asyncio.gather(*(caller() for _ in range(callers)))
+    print(f"\n{callers} callers for one record, {seconds:g} s, kept for {ttl_s:g} s: {asked:,} asked, {made} calls")
 
 
 def run(contender: str, url: str, at_once: int, calls: int) -> dict[str, float] | None:
@@ -146,8 +184,6 @@ def main() -> None:
     parser.add_argument("--contend", nargs=4, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.contend:
-        import uvloop
-
         contender, url, at_once, calls = arguments.contend
         uvloop.run(contend(contender, url, int(at_once), int(calls)))
         return
@@ -163,6 +199,7 @@ def main() -> None:
         try:
             time.sleep(0.5)
             report(f"http://127.0.0.1:{port}", arguments.calls, arguments.rounds)
+            uvloop.run(one_representative(f"http://127.0.0.1:{port}"))
         finally:
             upstream.terminate()
             upstream.wait()
@@ -181,11 +218,13 @@ def report(url: str, calls: int, rounds: int) -> None:
                 if result:
                     results.setdefault(contender, []).append(result)
         base = statistics.median(r["cpu_us"] for r in results["aiohttp"])
-        print(f"\n{at_once} at once      CPU us/call    calls/s   CPU to aiohttp's")
+        bare = statistics.median(r["per_s"] for r in results["http1"])
+        print(f"\n{at_once} at once      CPU us/call    calls/s   CPU to aiohttp's   calls/s to http1's")
         for contender, rows in results.items():
             cpu = statistics.median(r["cpu_us"] for r in rows)
             per_s = statistics.median(r["per_s"] for r in rows)
-            print(f"  {contender:14} {cpu:10.1f} {per_s:10,.0f} {cpu / base:10.2f}", flush=True)
+            line = f"  {contender:14} {cpu:10.1f} {per_s:10,.0f} {cpu / base:18.2f} {per_s / bare:20.2f}"
+            print(line, flush=True)
 
 
 if __name__ == "__main__":

@@ -126,7 +126,11 @@ class SystemSettings(BaseModel):
     cache_ttl_s: float = Field(
         default=2, ge=0, description="Seconds for which answers to reads are kept across requests; 0 is off."
     )
-    calls_per_second: float = Field(default=0, ge=0, description="Calls per second, at most; 0 is no bound.")
+    calls_per_second: float = Field(
+        default=0,
+        ge=0,
+        description="Calls that start in any second, at most; below 1, one in its time; 0 is no bound.",
+    )
 
     @model_validator(mode="after")
     def _needs_a_key(self) -> "SystemSettings":
@@ -207,7 +211,8 @@ class Settings(BaseSettings):
         description="Seconds beyond their time for which kept answers may do where a system fails; 0 is off.",
     )
     share_calls: bool = Field(
-        default=True, description="Whether equal reads under way at once are one upstream call."
+        default=True,
+        description="Whether equal reads under way at once are one upstream call; with several workers never.",
     )
     collections: CollectionsSettings = CollectionsSettings()
     disputes: DisputesSettings = DisputesSettings()

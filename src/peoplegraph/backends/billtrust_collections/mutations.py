@@ -75,7 +75,11 @@ Input = Annotated[RepresentativeInput, strawberry.argument(description="What the
 class RepresentativePayload:
     """The outcome of a write; the record is in the answer of PATCH alone, and fetched after the others."""
 
-    created: bool = strawberry.field(default=False, description="Whether there was none by this reference.")
+    created: bool = strawberry.field(
+        default=False,
+        description="Whether there was none by this reference; not said where the "
+        "answer to a first attempt was lost and a second one found what it had made.",
+    )
     errors: list[UserError] = strawberry.field(
         default_factory=list, description="Why nothing was written; empty on success."
     )

@@ -1,0 +1,68 @@
+"""Nothing leaks: keys, upstreams' bodies and identifiers are planted, and looked for in logs and answers."""
+
+import asyncio
+import logging
+
+import pytest
+
+from tests.conftest import MakeGateway
+from tests.scripted import http, scripted
+
+KEY, CALLERS, BODY, ID = "planted-key", "planted-callers", "planted-body", "planted-id"
+READS = {
+    "collections": f'{{ representative(reference: "{ID}") {{ name }} }}',
+    "disputes": f'{{ assignee(by: {{ email: "{ID}@x.example" }}) {{ id }} }}',
+    "rpm": f'{{ rep(by: {{ agencyAndName: {{ agencyId: 1, name: "{ID}" }} }}) {{ repId }} }}',
+}
+WRITES = {
+    "collections": f"""mutation {{ updateRepresentative(reference: "{ID}", input: {{ name: "{ID}" }}) {{
+      errors {{ message }} }} }}""",
+    "disputes": f"""mutation {{ deleteAssignee(by: {{ assigneeId: "{ID}" }}) {{ errors {{ message }} }} }}""",
+    "rpm": f"""mutation {{ createRep(input: {{
+      agencyId: 1, username: "{ID}", firstName: "{ID}", lastName: "l" }}) {{ errors {{ message }} }} }}""",
+}
+HEADERS = {"collections": "X-API-Key", "disputes": "X-Billtrust-Api-Key", "rpm": "RpmApiKey"}
+ANSWERS = {
+    **{str(status): http(status, BODY) for status in (400, 401, 403, 404, 409, 418, 422, 429, 500, 502, 503, 504)},
+    "redirect": http(302, "", f"Location: https://{BODY}.example/{KEY}"),
+    "no JSON": http(200, f"<html>{BODY}"),
+    "another shape": http(200, f'[{{"{BODY}": "{BODY}"}}]'),
+    "wrong types": http(
+        200, f'{{"name": ["{BODY}"], "reference": "{BODY}", "assigneeId": "{BODY}", "Result": "{BODY}"}}'
+    ),
+    "an unknown error": http(200, f'{{"Result": {{"Fault": "{BODY}"}}}}'),
+    "no HTTP": f"{BODY}\r\n\r\n".encode(),
+    "a lying header": http(200, BODY, f"Content-Encoding: {BODY}"),
+    "cut": f"HTTP/1.1 200 {BODY}\r\nContent-Length: 999\r\n\r\n{BODY}".encode(),
+    "nothing": b"",
+    "slow": b"slow",
+}
+
+
+@pytest.mark.parametrize("answer", ANSWERS.values(), ids=ANSWERS.keys())
+@pytest.mark.parametrize("system", READS)
+@pytest.mark.parametrize("credential", ["gateway", "caller"])
+async def test_nothing_leaks(
+    gateway_with: MakeGateway, caplog: pytest.LogCaptureFixture, system: str, answer: bytes, credential: str
+) -> None:
+    """Whatever an upstream does, its words, the keys and the identifiers are in no log line and in no answer."""
+
+    async def script(_: str) -> bytes:
+        if answer == b"slow":
+            await asyncio.sleep(0.4)
+            return http(200, BODY)
+        return answer
+
+    caplog.set_level(logging.INFO)
+    async with scripted(script, close_after=True) as upstream:
+        gateway = await gateway_with(
+            **{system: {"url": upstream.url, "api_key": KEY, "credential": credential}}, deadline_s=0.3
+        )
+        for document in (READS[system], WRITES[system]):
+            reply = await gateway.ask(document, headers={HEADERS[system]: CALLERS})
+            assert "planted" not in reply.response.text
+            assert upstream.url.removeprefix("http://") not in reply.response.text
+    assert len(upstream.requests) >= 2
+    await asyncio.sleep(0.2 if answer == b"slow" else 0)
+    assert "planted" not in caplog.text
+    assert upstream.requests[0] not in caplog.text
