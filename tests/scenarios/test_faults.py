@@ -60,6 +60,7 @@ READS = {
     "collections:throttle,after_s=60": Costs(LIMITED, 1),
     "collections:error,status=500": Costs(UNAVAILABLE, 1),
     "collections:error,status=502": Costs(UNAVAILABLE, 3),
+    "collections:error,status=520": Costs(UNAVAILABLE, 1),
     "collections:error,status=503": Costs(UNAVAILABLE, 3),
     "collections:refuse": Costs(UNAVAILABLE, 0),
     "collections:reset": Costs(UNAVAILABLE, 3),
@@ -127,6 +128,7 @@ WRITES = {
     "throttle,after_s=0": (Costs(LIMITED, 1), False),
     "error,status=500": (Costs(UNKNOWN, 1), True),
     "error,status=502": (Costs(UNKNOWN, 1), True),
+    "error,status=520": (Costs(UNKNOWN, 1), True),
     "error,status=503": (Costs(UNAVAILABLE, 1), False),
     "reset": (Costs(UNKNOWN, 1), False),
     "reset,when=after": (Costs(UNKNOWN, 1), True),
@@ -252,8 +254,24 @@ WRONG = {
     "rpm:latency,ms=-1": "ms: Input should be greater than or equal to 0",
     "rpm:error,status=404": "status: Input should be greater than or equal to 500",
     "rpm:error,rate=2": "rate: Input should be less than or equal to 1",
+    "rpm:latency,ms=1,ms=2": "says something twice",
+    "rpm:latency,kind=reset": "says something twice",
+    "rpm:latency,jitter_ms=inf": "jitter_ms: Input should be a finite number",
+    "rpm:content-type,value=a\nb": "value: String should match pattern",
     "crm:latency": "there is no system 'crm', only collections, disputes, rpm",
 }
+
+
+async def test_faults_that_are_switched_at_once_leave_no_doubt(control_url: str, sandbox: Sandbox) -> None:
+    """Whatever is asked for at once, what is listed afterwards is what is."""
+    async with httpx.AsyncClient() as client:
+        answers = await asyncio.gather(
+            *(client.put(control_url, json=on) for on in (["rpm:refuse"], [], ["rpm:refuse"], []))
+        )
+        assert {answer.status_code for answer in answers} == {200}
+        assert (await client.get(control_url)).json() == [str(fault) for fault in sandbox.faults]
+        await client.put(control_url, json=["rpm:drip,ms=2"])
+        assert (await client.get(control_url)).json() == ["rpm:drip,ms=2"]
 
 
 async def test_an_outage_with_callers_waiting(gateway: Gateway, sandbox: Sandbox) -> None:

@@ -375,6 +375,40 @@ def _unasked(listener: socket.socket, accepted: list[socket.socket]) -> None:
             connection.sendall(ANOTHERS)
 
 
+async def test_who_speaks_first_is_not_listened_to() -> None:
+    """An answer that is there before a request was sent is nobody's."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(ANOTHERS)
+        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+            await reader.readuntil(b"\r\n\r\n")
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    async with server, Http1Engine({System.RPM: url}, {System.RPM: Limits(1)}) as e:
+        outcomes = await asyncio.gather(*(e.send(call(f"/{n}")) for n in range(20)), return_exceptions=True)
+        assert sum(isinstance(outcome, Unavailable) for outcome in outcomes) >= 19  # it may be later than we are
+        assert at_rest(e)
+
+
+async def test_a_name_that_cannot_be_looked_up_costs_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many calls wait for a lookup that hangs, it is one lookup, and an address needs none."""
+    loop, lookups = asyncio.get_running_loop(), 0
+
+    async def hangs(*_: object, **__: object) -> list[object]:
+        nonlocal lookups
+        lookups += 1
+        await asyncio.sleep(60)
+        return []
+
+    monkeypatch.setattr(loop, "getaddrinfo", hangs)
+    async with Http1Engine({System.RPM: "http://slow.example"}, {System.RPM: Limits(50)}) as e:
+        outcomes = await asyncio.gather(*(e.send(call(within_s=0.1)) for _ in range(50)), return_exceptions=True)
+    assert {type(outcome) for outcome in outcomes} == {TimedOut}
+    assert lookups == 1
+
+
 async def test_two_ways_of_framing_are_broken(engine: MakeEngine) -> None:
     """A length and chunks at once are how answers are smuggled."""
     body = b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n"

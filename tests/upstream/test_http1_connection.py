@@ -280,6 +280,14 @@ async def test_a_body_of_several_gzip_members(size: int) -> None:
     assert isinstance(broken.waiter.exception(), Broken)
 
 
+async def test_many_gzip_members_are_none() -> None:
+    """Members that are made to keep us busy are refused."""
+    exchange = Exchange()
+    body = gzip.compress(b"") * 50_000
+    exchange.feed(length(body, b"Content-Encoding: gzip"))
+    assert isinstance(exchange.waiter.exception(), Broken)
+
+
 async def test_a_connection_whose_request_was_long_is_not_kept() -> None:
     """An early answer may leave some of it unsent, and the server waiting for it."""
     exchange = Exchange()

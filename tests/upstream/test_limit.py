@@ -15,18 +15,26 @@ from tests.upstream.engines import Engine, MakeEngine, at_rest, call, engine
 __all__ = ["engine"]
 
 
-@given(st.floats(0.2, 50), st.lists(st.floats(0, 1), min_size=1, max_size=100))
-def test_no_second_has_more_calls_than_it_may(per_second: float, pauses: list[float]) -> None:
-    """However they come, in no second do more calls start than the bound; below one, as many as its time allows."""
+@given(
+    st.floats(0.2, 50),
+    st.lists(st.tuples(st.floats(0, 1), st.none() | st.integers(0, 9)), min_size=1, max_size=100),
+)
+def test_no_second_has_more_calls_than_it_may(per_second: float, steps: list[tuple[float, int | None]]) -> None:
+    """However they come and give up, in no second do more start than the bound; below one, one in its time."""
     pace, now = Pace(per_second), 100.0
     starts: list[float] = []
-    for pause in pauses:
+    for pause, gives_up in steps:
         now += pause
         start = pace.take(now, 1e9)
         assert start is not None
         assert start >= now
         starts.append(start)
-    assert starts == sorted(starts)
+        waiting = [each for each in starts if each > now]
+        if gives_up is not None and waiting:
+            left = waiting[gives_up % len(waiting)]
+            pace.give_back(left)
+            starts.remove(left)
+    starts.sort()
     window_s = max(1, 1 / per_second)
     for i, first in enumerate(starts):
         within = bisect.bisect_left(starts, first + window_s - 1e-6, i) - i

@@ -19,7 +19,7 @@ from peoplegraph.errors import (
     UpstreamError,
 )
 from peoplegraph.systems import System
-from peoplegraph.upstream.call import UNKNOWING_STATUSES, Answer, Call
+from peoplegraph.upstream.call import Answer, Call, leaves_open
 
 MAX_QUOTED = 500
 """Characters of a vendor's own words that a caller may read."""
@@ -60,10 +60,10 @@ def _error(  # noqa: PLR0911  # one line a status
             return Invalid(system, f"{name}: {_message(answer) or 'the input is not valid'}", issues)
         case 429:
             return RateLimited(system, f"{name} answers no more calls for now")
-        case status if status in UNKNOWING_STATUSES and not call.reads:
+        case status if leaves_open(status) and not call.reads:
             return OutcomeUnknown(system, f"{name} failed, and does not say whether the write took effect")
-        case 500 | 502 | 503 | 504:
-            return Unavailable(system, f"{name} is not available ({answer.status})")
+        case status if status >= 500:
+            return Unavailable(system, f"{name} is not available ({status})")
         case status:
             return BadResponse(system, f"{name} answered with an unexpected status ({status})")
 

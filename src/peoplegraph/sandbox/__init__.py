@@ -4,6 +4,7 @@ They check keys, refuse what the vendors refuse, reset what the vendors reset, a
 pages leave open is decided for the worse: an answer that is not promised does not come. And they fail on demand.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -47,6 +48,7 @@ class Sandbox:
         self.rpm = Rpm(self.store)
         self.systems = (self.collections, self.disputes, self.rpm)
         self._servers: list[Server] = []
+        self._switching = asyncio.Lock()
 
     @asynccontextmanager
     async def running(
@@ -76,12 +78,13 @@ class Sandbox:
         for fault in faults:
             if fault.system not in names:
                 raise FaultError(f"{str(fault)!r}: there is no system {fault.system!r}, only {', '.join(names)}")
-        self.faults.switch(faults)
-        for server, system in zip(self._servers, self.systems, strict=True):
-            if self.faults.refused(system.name):
-                await server.close()
-            else:
-                await server.open()
+        async with self._switching:
+            self.faults.switch(faults)
+            for server, system in zip(self._servers, self.systems, strict=True):
+                if self.faults.refused(system.name):
+                    await server.close()
+                else:
+                    await server.open()
 
     def close(self) -> None:
         """Close the store."""

@@ -29,6 +29,8 @@ def control(faults: Faults, switch: Switch) -> Starlette:
             return JSONResponse({"message": "the body must be a JSON array of strings"}, 400)
         except FaultError as error:
             return JSONResponse({"message": str(error)}, 400)
+        except OSError as error:
+            return JSONResponse({"message": str(error)}, 409)
         return await listed(request)
 
     return Starlette(routes=[Route("/faults", listed, methods=["GET"]), Route("/faults", put, methods=["PUT"])])

@@ -85,8 +85,14 @@ def _rendered(reply: Reply) -> Response:
 
 
 async def _send(response: Response, scope: Scope, receive: Receive, send: Send) -> None:
-    await asyncio.sleep(response.delay_s)
     transport: asyncio.Transport = scope["extensions"][TRANSPORT]["transport"]
+    try:
+        await asyncio.sleep(response.delay_s)
+    except asyncio.CancelledError:  # the server ends, and its client is to see that rather than an answer
+        transport.abort()
+        raise
+    if transport.is_closing():
+        return
     if response.reset:
         linger = struct.pack("ii", 1, 0)  # closing sends a RST then
         transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)

@@ -34,7 +34,7 @@ class Response:
 
 
 class _Fault(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     system: str
     """The system's name, in small letters."""
@@ -42,7 +42,11 @@ class _Fault(BaseModel):
     def __str__(self) -> str:
         options = self.model_dump(exclude={"system", "kind"}, exclude_defaults=True)
         kind: str = self.kind  # type: ignore[attr-defined]  # each subclass has one
-        return ",".join([f"{self.system}:{kind}", *(f"{name}={value}" for name, value in options.items())])
+        texts = (
+            f"{name}={value:g}" if isinstance(value, float) else f"{name}={value}"
+            for name, value in options.items()
+        )
+        return ",".join([f"{self.system}:{kind}", *texts])
 
 
 class Refuse(_Fault):
@@ -80,7 +84,7 @@ class Latency(CallFault):
     """The work is done at once; its answer comes `ms` milliseconds later, give or take `jitter_ms`."""
 
     kind: Literal["latency"]
-    ms: float = Field(default=500, ge=0, allow_inf_nan=False)
+    ms: float = Field(default=500, ge=0)
     jitter_ms: float = Field(default=0, ge=0)
 
     def spoil(self, response: Response) -> Response:
@@ -167,7 +171,7 @@ class ContentType(CallFault):
     """The right body under a wrong `Content-Type`."""
 
     kind: Literal["content-type"]
-    value: str = "text/html"
+    value: str = Field(default="text/html", pattern=r"^[ -~]+$")
 
     def spoil(self, response: Response) -> Response:
         """Change the header."""
@@ -233,6 +237,8 @@ def parse(text: str) -> Fault:
     if not separator or not all("=" in option for option in options):
         raise FaultError(f"{text!r} is not written as SYSTEM:KIND[,option=value]…")
     given = dict(option.split("=", 1) for option in options)
+    if len(given) < len(options) or {"system", "kind"} & given.keys():
+        raise FaultError(f"{text!r} says something twice")
     try:
         return _ANY.validate_python({**given, "system": system, "kind": kind})
     except ValidationError as error:

@@ -50,12 +50,12 @@ class Server:
             )
         )
         task = asyncio.create_task(server.serve(sockets=[listener]))
-        self._running = server, task
         while not server.started:  # uvicorn has no event for it
             if task.done():
                 listener.close()
                 raise OSError("a server did not start")
             await asyncio.sleep(0.005)
+        self._running = server, task
 
     async def close(self) -> None:
         """Stop at once; requests under way have one second to finish."""

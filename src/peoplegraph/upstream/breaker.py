@@ -1,6 +1,7 @@
 """A circuit breaker per system: where most calls fail, no more are made for a while.
 
-Connection errors, timeouts and 5xx are failures, each attempt one; every other status is an answer.
+Connection errors, timeouts and 5xx are failures, each attempt one, and so is an answer to a write that is no HTTP;
+every other status is an answer.
 """
 
 import asyncio

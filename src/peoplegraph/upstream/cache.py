@@ -18,12 +18,11 @@ from peoplegraph.systems import System
 from peoplegraph.upstream.call import (
     LATE_WRITE_S,
     NO_HEADERS,
-    TRANSIENT_STATUSES,
-    UNKNOWING_STATUSES,
     Answer,
     Call,
     Key,
     Send,
+    leaves_open,
 )
 
 MAX_BYTES = 64 * 1024 * 1024
@@ -31,6 +30,9 @@ MAX_BYTES = 64 * 1024 * 1024
 
 ENTRY_BYTES = 1024
 """What an entry takes beside its texts, roughly."""
+
+OPEN_S = 2 * LATE_WRITE_S
+"""How long it is open what a write without an answer has come to: its answer may come, and reads take time."""
 
 MAX_VALIDATOR_LENGTH = 1000
 
@@ -123,8 +125,8 @@ class Cache:
         self._stale_if_error_s = stale_if_error_s
         self._store = Store()
         self._fetches: set[_Fetch] = set()
-        self._open: list[tuple[Call, float]] = []
-        """Writes that may yet take effect, and until when."""
+        self._open: dict[tuple[System, str], float] = {}
+        """What a write may yet change, by tag, and until when."""
 
     def __repr__(self) -> str:
         return f"<Cache {self._store!r}, {len(self._fetches)} fetches>"
@@ -139,7 +141,7 @@ class Cache:
         entry = self._store.get(call.key)
         if entry is not None and asyncio.get_running_loop().time() < entry.fresh_until:
             return entry.answer
-        fetch = _Fetch(call)
+        fetch = _Fetch(call, spoiled=self._may_change(call))
         self._fetches.add(fetch)
         try:
             return await self._fetch(fetch, entry, ttl_s)
@@ -150,7 +152,7 @@ class Cache:
         settled = False
         try:
             answer = await self._send(call)
-            settled = answer.status not in UNKNOWING_STATUSES
+            settled = not leaves_open(answer.status)
         except OutcomeUnknown:
             raise
         except Exception:
@@ -167,13 +169,18 @@ class Cache:
 
     def _leave_open(self, call: Call) -> None:
         now = asyncio.get_running_loop().time()
-        self._open = [(write, until) for write, until in self._open if until > now]
-        self._open.append((call, call.deadline + LATE_WRITE_S))
+        while self._open and next(iter(self._open.values())) <= now:
+            del self._open[next(iter(self._open))]
+        for tag in call.tags:
+            self._open.pop((call.system, tag), None)  # so that the newest stand last
+            self._open[call.system, tag] = call.deadline + OPEN_S
 
     def _may_change(self, call: Call) -> bool:
         """Whether a write may yet take effect on what a read tells of."""
+        if not self._open:
+            return False
         now = asyncio.get_running_loop().time()
-        return any(until > now and write.touches(call) for write, until in self._open)
+        return any(self._open.get((call.system, tag), 0) > now for tag in call.tags)
 
     async def _fetch(self, fetch: _Fetch, old: Entry | None, ttl_s: float) -> Answer:
         call = fetch.call
@@ -186,14 +193,14 @@ class Cache:
             if kept is None:
                 raise
             return kept
-        if answer.status in TRANSIENT_STATUSES or answer.status == 500:
+        if answer.status == 429 or answer.status >= 500:
             return self._kept_in_need(call) or answer
         directives = answer.headers.get("cache-control", "").lower()
         headers = _validators(call, answer)
         if answer.status == 304 and old is not None and validators:
             answer, headers = old.answer, {**old.answer.headers, **headers}
         if answer.status == 200 and "no-store" not in directives and call.is_success(answer):
-            if not fetch.spoiled and not self._may_change(call):
+            if not fetch.spoiled:
                 kept = replace(answer, headers=headers)
                 self._store.put(call.key, Entry(kept, call.tags, asked + ttl_s))
         else:

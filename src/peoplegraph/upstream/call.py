@@ -36,10 +36,7 @@ def _any(_: "Answer") -> bool:
 
 
 TRANSIENT_STATUSES = frozenset({429, 502, 503, 504})
-"""What may pass by itself; 500 is a failure as well, but more likely one of the request's."""
-
-UNKNOWING_STATUSES = frozenset({500, 502, 504})
-"""What does not say of a write whether it took effect. A 503 does: it was not let in."""
+"""What may pass by itself; the other 5xx are failures as well, but more likely of the request."""
 
 NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
@@ -95,6 +92,11 @@ class Answer(msgspec.Struct, frozen=True):
 
     def __repr__(self) -> str:
         return f"<Answer {self.status}, {len(self.body):,} bytes>"
+
+
+def leaves_open(status: int) -> bool:
+    """Whether a status does not say of a write if it took effect. A 503 does: it was not let in."""
+    return status >= 500 and status != 503
 
 
 Send = Callable[[Call], Awaitable[Answer]]

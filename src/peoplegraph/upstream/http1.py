@@ -5,12 +5,13 @@ is told that the outcome is unknown, and the answer is awaited in the background
 """
 
 import asyncio
+import ipaddress
 import logging
 import socket
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 from urllib.parse import urlsplit
 
 from aiohappyeyeballs import start_connection
@@ -88,6 +89,8 @@ class Pool:
         self._system = system
         self._host, self._base = url.hostname or "", url.path.rstrip("/")
         self._port = url.port or (443 if url.scheme == "https" else 80)
+        self._literal = _literal(self._host, self._port)
+        self._lookup: asyncio.Future[Any] | None = None
         self._tls = (tls or TlsContext.trusting()) if url.scheme == "https" else None
         self._head = f"Host: {url.netloc}\r\nAccept: application/json\r\nAccept-Encoding: gzip, deflate\r\n"
         self._size = limits.concurrency
@@ -122,10 +125,10 @@ class Pool:
         else:
             await self._slot(call)
         try:
-            if self._pace is not None:
-                await wait_for_turn(self._pace, call)
             in_hand = None if anew else self._take(loop.time(), just_used=not call.safe_to_retry)
             connection = in_hand or await self._connect(call)
+            if self._pace is not None:
+                connection = await self._in_turn(self._pace, call, connection)
         except BaseException:
             self._free()
             raise
@@ -206,17 +209,20 @@ class Pool:
             self._idle.popleft().close()
         until = min(call.deadline, loop.time() + CONNECT_TIMEOUT_S)
         try:
-            if self._closed:
+            if self._is_closed():
                 raise ConnectionAbortedError
             async with asyncio.timeout_at(until):
-                addresses = await loop.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)
+                addresses = await self._addresses()
                 _, connection = await loop.create_connection(
                     lambda: Connection(self._ended, self._lost),
                     sock=await start_connection(addresses, happy_eyeballs_delay=NEXT_ADDRESS_S, loop=loop),
                     ssl=self._tls,
                     server_hostname=self._host if self._tls else None,
                 )
-        except OSError as error:
+            if self._is_closed() or (self._tls is None and connection.has_unread()):  # TLS may have sent tickets
+                connection.close()
+                raise ConnectionAbortedError
+        except (OSError, UnicodeError) as error:
             if isinstance(error, TimeoutError) and until == call.deadline:
                 raise not_called(call, tried=True) from None
             raise unreachable(call, error) from error
@@ -234,7 +240,34 @@ class Pool:
             self._idle.append(connection)
             if self._sweeper is None:
                 self._sweeper = loop.call_later(IDLE_S, self._sweep)
+        elif keep:
+            connection.close()
         self._free()
+
+    def _is_closed(self) -> bool:
+        return self._closed
+
+    async def _in_turn(self, pace: Pace, call: Call, connection: Connection) -> Connection:
+        """Wait until a call may start; return the connection for it, another one if this has ended meanwhile."""
+        try:
+            await wait_for_turn(pace, call)
+        except BaseException:
+            connection.close()
+            raise
+        if not connection.has_unread():
+            return connection
+        connection.close()
+        return await self._connect(call)
+
+    async def _addresses(self) -> Sequence[Any]:
+        """Look the host up, once for all who ask meanwhile: a lookup that hangs holds a thread others need."""
+        if self._literal is not None:
+            return self._literal
+        if self._lookup is None or self._lookup.done():
+            loop = asyncio.get_running_loop()
+            self._lookup = asyncio.ensure_future(loop.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM))
+            self._lookup.add_done_callback(lambda lookup: lookup.cancelled() or lookup.exception())
+        return await asyncio.shield(self._lookup)
 
     def _lost(self, connection: Connection) -> None:
         self._open.discard(connection)
@@ -270,6 +303,15 @@ class Pool:
         if call.method in ("POST", "PUT", "PATCH"):
             head += "Content-Length: 0\r\n"
         return f"{head}\r\n".encode("ascii")
+
+
+def _literal(host: str, port: int) -> Sequence[Any] | None:
+    """Return an address as `getaddrinfo` does, or None for a name."""
+    try:
+        family = socket.AF_INET6 if ipaddress.ip_address(host).version == 6 else socket.AF_INET
+    except ValueError:
+        return None
+    return [(family, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", (host, port))]
 
 
 def _meaning(call: Call, error: Exception) -> UpstreamError:

@@ -36,7 +36,7 @@ class Pace:
             self._starts.popleft()
         start = now
         if len(self._starts) >= self._many:
-            start = max(now, self._starts[-self._many] + self._window_s)
+            start = max(now, self._starts[-self._many] + self._window_s, self._starts[-1])
         if start - now > patience_s:
             return None
         self._starts.append(start)

@@ -14,7 +14,7 @@ from datetime import UTC
 
 from peoplegraph.errors import CircuitOpen, OutcomeUnknown, Unavailable, UpstreamError
 from peoplegraph.systems import System
-from peoplegraph.upstream.call import TRANSIENT_STATUSES, UNKNOWING_STATUSES, Answer, Call, Send
+from peoplegraph.upstream.call import TRANSIENT_STATUSES, Answer, Call, Send, leaves_open
 from peoplegraph.upstream.outcome import unknown
 from peoplegraph.upstream.window import Window
 
@@ -145,10 +145,10 @@ class Retry:
 def _leaves_open(outcome: Outcome) -> bool:
     """Whether it does not say if a write took effect."""
     if isinstance(outcome, Answer):
-        return outcome.status in UNKNOWING_STATUSES
+        return leaves_open(outcome.status)
     return isinstance(outcome, OutcomeUnknown)
 
 
 def _settles(outcome: Outcome) -> bool:
     """Whether it says what is, also of the attempts before."""
-    return isinstance(outcome, Answer) and outcome.status < 500 and outcome.status not in TRANSIENT_STATUSES
+    return isinstance(outcome, Answer) and outcome.status < 500 and outcome.status != 429
