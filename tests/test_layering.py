@@ -55,6 +55,13 @@ def test_layers(module: str) -> None:
                 assert not [f for f in forbidden if imported == f or imported.startswith(f)], imported
 
 
+@pytest.mark.parametrize("module", [m for m in sorted(MODULES) if m.startswith("peoplegraph.engine")])
+def test_the_engine_stands_alone(module: str) -> None:
+    """The engine imports nothing from the rest of the package: it could be a library of its own."""
+    for imported in imports(MODULES[module]):
+        assert not imported.startswith("peoplegraph") or imported.startswith("peoplegraph.engine"), imported
+
+
 @pytest.mark.parametrize("module", [m for m in sorted(MODULES) if m.startswith("peoplegraph.backends.")])
 def test_backends_do_not_know_each_other(module: str) -> None:
     """No backend imports another at run time."""

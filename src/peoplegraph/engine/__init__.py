@@ -1,0 +1,1 @@
+"""Compiled execution of GraphQL operations over any Strawberry schema."""

@@ -1,0 +1,143 @@
+"""A plan: one operation of one document, compiled; immutable, and run as often as one likes."""
+
+from collections.abc import Iterator, Mapping
+from functools import partial
+from typing import Any
+
+import strawberry
+from graphql import (
+    DocumentNode,
+    FragmentDefinitionNode,
+    Node,
+    OperationDefinitionNode,
+    OperationType,
+    VariableNode,
+)
+from graphql.execution.collect_fields import FragmentDetails, collect_fields, collect_subfields
+from graphql.execution.executor import Executor, default_field_resolver, default_type_resolver
+from graphql.execution.values import VariableValues
+
+from peoplegraph.engine.compiler import Compiler, Declined
+from peoplegraph.engine.info import info_class
+from peoplegraph.engine.runtime import Run
+
+_DECLINED_DIRECTIVES = frozenset({"defer", "stream", "experimental_disableErrorPropagation"})
+
+
+class Operation:
+    """A validated operation, and the plans that were made of it: one for each way its conditions may turn out."""
+
+    def __init__(
+        self, schema: strawberry.Schema, document: DocumentNode, definition: OperationDefinitionNode
+    ) -> None:
+        self.schema = schema
+        self.document = document
+        self.definition = definition
+        self.fragments = {
+            each.name.value: FragmentDetails(each)
+            for each in document.definitions
+            if isinstance(each, FragmentDefinitionNode)
+        }
+        self.declined = self._why_declined()
+        self._conditions = tuple(sorted(set(self._condition_names())))
+        self._plans: dict[tuple[Any, ...], Plan] = {}
+
+    def plan(self, variable_values: VariableValues) -> "Plan":
+        """Return the plan for these values of the variables. Raises `Declined`."""
+        if self.declined is not None:
+            raise Declined(self.declined)
+        key = tuple(variable_values.coerced.get(name) for name in self._conditions)
+        plan = self._plans.get(key)
+        if plan is None:
+            try:
+                plan = self._plans[key] = Plan(self, variable_values)
+            except Declined as error:
+                self.declined = str(error)
+                raise
+        return plan
+
+    def _why_declined(self) -> str | None:
+        if self.definition.operation is OperationType.SUBSCRIPTION:
+            return "it is a subscription"
+        for node in _walk(self.definition, *(fragment.definition for fragment in self.fragments.values())):
+            for directive in getattr(node, "directives", None) or ():
+                if directive.name.value in _DECLINED_DIRECTIVES:
+                    return f"it has @{directive.name.value}"
+        return None
+
+    def _condition_names(self) -> Iterator[str]:
+        """Yield the variables that decide which fields there are."""
+        for node in _walk(self.definition, *(fragment.definition for fragment in self.fragments.values())):
+            for directive in getattr(node, "directives", None) or ():
+                if directive.name.value in ("skip", "include"):
+                    for argument in directive.arguments or ():
+                        if isinstance(argument.value, VariableNode):
+                            yield argument.value.name.value
+
+
+class Plan:
+    """Compiled functions, and what is needed to call them."""
+
+    def __init__(self, operation: Operation, variable_values: VariableValues) -> None:
+        schema: Any = operation.schema
+        self._operation = operation
+        core = schema._schema  # noqa: SLF001  # Strawberry has no other way to it
+        root_type = core.get_root_type(operation.definition.operation)
+        if root_type is None:
+            raise Declined(f"the schema has no {operation.definition.operation.value}")
+        self.info_class: Any = info_class(schema.config.info_class)
+        root = collect_fields(core, operation.fragments, variable_values, root_type, operation.definition)
+        compiler = Compiler(
+            schema,
+            self.info_class,
+            lambda type_, details: (
+                (
+                    collect_subfields(
+                        core, operation.fragments, variable_values, operation.definition, type_, details
+                    )
+                ).grouped_field_set
+            ),
+        )
+        serially = operation.definition.operation is OperationType.MUTATION
+        compiled = compiler.operation(root_type, root.grouped_field_set, serially=serially)
+        self.source = compiled.source
+        self.sites = compiled.sites
+        self.root_functions = compiled.root_functions
+        self.completers: Mapping[int, Any] = compiled.completers
+        self.executor = partial(_executor, core, operation)
+
+    def __repr__(self) -> str:
+        return f"<Plan of {self.sites} fields, {len(self.completers)} of them async>"
+
+    async def run(self, variable_values: VariableValues, context: Any = None, root: Any = None) -> Run:
+        """Run the plan; the run's `data` and `collected.errors` are the response."""
+        run = Run(self, variable_values, context, root)
+        await run.execute()
+        return run
+
+
+def _executor(core: Any, operation: Operation, run: Run) -> Executor[Any]:
+    """Return what graphql-core would run the operation with: it does what the compiled functions leave to it."""
+    return Executor(
+        core,
+        {name: fragment.definition for name, fragment in operation.fragments.items()},
+        operation.fragments,
+        run.root,
+        run.context,
+        operation.definition,
+        run.variable_values,
+        default_field_resolver,
+        default_type_resolver,
+        default_field_resolver,
+    )
+
+
+def _walk(*nodes: Node) -> Iterator[Node]:
+    """Yield every node that selects something, or has a directive."""
+    stack: list[Any] = list(nodes)
+    while stack:
+        node = stack.pop()
+        yield node
+        selection_set = getattr(node, "selection_set", None)
+        if selection_set is not None:
+            stack.extend(selection_set.selections)
