@@ -11,6 +11,7 @@ from starlette.routing import Route
 
 from peoplegraph.backends import BACKENDS
 from peoplegraph.context import Context
+from peoplegraph.engine import Engine, Limits
 from peoplegraph.schema import build_schema
 from peoplegraph.settings import Settings, unknown_variables
 from peoplegraph.systems import System
@@ -44,7 +45,17 @@ def create_app(settings: Settings | None = None) -> Starlette:
             request_id=request_id,
         )
 
-    endpoint = Endpoint(build_schema(), make_context)
+    limits = Limits(
+        characters=settings.max_document_characters,
+        tokens=settings.max_document_tokens,
+        depth=settings.max_depth,
+        aliases=settings.max_aliases,
+        root_fields=settings.max_root_fields,
+        directives=settings.max_directives,
+    )
+    schema = build_schema()
+    engine = Engine(schema, limits, compiles=settings.compile)
+    endpoint = Endpoint(schema, engine, make_context, settings.max_body_bytes)
     return Starlette(routes=[Route("/graphql", endpoint)], lifespan=lifespan)
 
 

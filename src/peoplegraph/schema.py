@@ -1,15 +1,11 @@
 """The schema: the roots of all backends joined, with `node` and `nodes` over their types."""
 
-from collections.abc import Iterator
 from functools import cache
 from typing import Annotated
 
 import strawberry
-from graphql import GraphQLError, OperationDefinitionNode
-from strawberry.extensions import SchemaExtension
 from strawberry.schema.config import StrawberryConfig
 from strawberry.tools import merge_types
-from strawberry.types import ExecutionContext
 
 from peoplegraph.backends import BACKENDS
 from peoplegraph.backends.batching import settle
@@ -56,29 +52,8 @@ async def _load(info: Info, global_id: str) -> Node | None:
     return await load(info, key)
 
 
-class Schema(strawberry.Schema):
-    """Strawberry's schema, but silent: `errors.describe` decides what is logged."""
-
-    def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:
-        """Log nothing here."""
-
-
-class OperationNameCheck(SchemaExtension):
-    """Refuses a document of several operations without a name: Strawberry would run the first of them."""
-
-    def on_validate(self) -> Iterator[None]:
-        """Check before validation, which is not run for a document that is refused here."""
-        context = self.execution_context
-        definitions = context.graphql_document.definitions if context.graphql_document else ()
-        operations = [d for d in definitions if isinstance(d, OperationDefinitionNode)]
-        if len(operations) > 1 and context._provided_operation_name is None:  # noqa: SLF001  # has no other name
-            message = "Must provide operation name if query contains multiple operations."
-            context.pre_execution_errors = [GraphQLError(message)]
-        yield
-
-
 @cache
-def build_schema() -> Schema:
+def build_schema() -> strawberry.Schema:
     """Join the backends' roots, once in a process."""
     query = merge_types("Query", (NodeQuery, *(backend.query for backend in BACKENDS)))
     mutation = merge_types("Mutation", tuple(b.mutation for b in BACKENDS if b.mutation))
@@ -89,11 +64,10 @@ def build_schema() -> Schema:
         "them does no harm. A refusal is data in `errors`; a failure is a GraphQL error."
     )
     types = [kind for backend in BACKENDS for kind in backend.nodes]
-    return Schema(
+    return strawberry.Schema(
         query=query,
         mutation=mutation,
         types=[*types, *USER_ERRORS],
-        extensions=[OperationNameCheck],
         config=StrawberryConfig(scalar_map=SCALARS),
     )
 

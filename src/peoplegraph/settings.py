@@ -213,6 +213,24 @@ class Settings(BaseSettings):
         ge=0,
         description="Seconds beyond their time for which kept answers may do where a system fails; 0 is off.",
     )
+    compile: bool = Field(
+        default=True, description="Whether operations are compiled; off, graphql-core runs them all."
+    )
+    max_body_bytes: int = Field(
+        default=1_000_000, ge=1000, description="The largest body of a request that is read."
+    )
+    max_document_tokens: int = Field(
+        default=3_000, ge=10, description="The lexical tokens that a GraphQL document may have."
+    )
+    max_document_characters: int = Field(
+        default=100_000, ge=100, description="The characters that a GraphQL document may have."
+    )
+    max_depth: int = Field(
+        default=25, ge=1, description="How deep the fields of an operation may be in one another."
+    )
+    max_aliases: int = Field(default=200, ge=0, description="The aliases that an operation may have.")
+    max_root_fields: int = Field(default=50, ge=1, description="The root fields that an operation may have.")
+    max_directives: int = Field(default=200, ge=0, description="The directives that an operation may have.")
     share_calls: bool = Field(
         default=True,
         description="Whether equal reads under way at once are one upstream call; with several workers never.",

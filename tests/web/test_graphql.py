@@ -15,12 +15,14 @@ from starlette.routing import Route
 from peoplegraph import create_app
 from peoplegraph.backends import BACKENDS
 from peoplegraph.context import Context
+from peoplegraph.engine import Engine
 from peoplegraph.sandbox import Blocks
 from peoplegraph.schema import build_schema
 from peoplegraph.upstream.call import Answer, Call
 from peoplegraph.web.graphql import Endpoint
 from tests.gateway import Gateway, settings_for
 
+SCHEMA = build_schema()
 JSON = {"content-type": "application/json"}
 
 
@@ -47,7 +49,9 @@ async def test_no_mutation_over_get(gateway: Gateway) -> None:
     reply = await gateway.get(
         params={"query": 'mutation { deleteAssignee(by: { assigneeId: "asg-0001" }) { deleted } }'}
     )
-    assert reply.status_code == 400
+    assert reply.status_code == 405
+    assert reply.headers["allow"] == "POST"
+    assert reply.json()["errors"][0]["extensions"]["code"] == "BAD_REQUEST"
     assert gateway.calls == []
 
 
@@ -85,7 +89,8 @@ async def test_bodies_that_are_no_operation(gateway: Gateway, body: bytes) -> No
 async def test_simple_content_types_are_refused(gateway: Gateway, content_type: str) -> None:
     """What a foreign page can send without a preflight is not an operation."""
     reply = await gateway.post(content=b'{"query": "{ __typename }"}', headers={"content-type": content_type})
-    assert reply.status_code == 400
+    assert reply.status_code == 415
+    assert reply.json()["errors"][0]["extensions"]["code"] == "BAD_REQUEST"
 
 
 @pytest.mark.parametrize(
@@ -119,9 +124,9 @@ async def test_several_operations_need_a_name(gateway: Gateway) -> None:
     assert named.json() == {"data": {"__typename": "Query"}}
     for name in ("nope", "\ud800"):
         body = json.dumps({"query": document, "operationName": name})
-        refused = await gateway.post(content=body, headers=JSON)
+        refused = await gateway.post(content=body, headers={**JSON, "accept": "application/graphql-response+json"})
         assert refused.status_code == 400
-        assert refused.json()["errors"][0]["extensions"]["code"] == "BAD_REQUEST"
+        assert refused.json()["errors"][0]["extensions"]["code"] == "GRAPHQL_VALIDATION_FAILED"
 
 
 async def test_a_lookup_by_two_keys_in_variables(gateway: Gateway) -> None:
@@ -158,7 +163,7 @@ async def buggy(blocks: Blocks) -> AsyncIterator[httpx.AsyncClient]:
             request_id=request_id,
         )
 
-    app = Starlette(routes=[Route("/graphql", Endpoint(build_schema(), make_context))])
+    app = Starlette(routes=[Route("/graphql", Endpoint(SCHEMA, Engine(SCHEMA), make_context, 10_000))])
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://gateway") as client:
         yield client
 
@@ -209,7 +214,7 @@ async def test_a_bug_outside_of_an_operation_is_masked(caplog: pytest.LogCapture
     def make_context(_: Request, __: str) -> Context:
         raise RuntimeError("secret")
 
-    app = Starlette(routes=[Route("/graphql", Endpoint(build_schema(), make_context))])
+    app = Starlette(routes=[Route("/graphql", Endpoint(SCHEMA, Engine(SCHEMA), make_context, 10_000))])
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://gateway") as client:
         reply = await client.post("/graphql", json={"query": "{ __typename }"})
     assert reply.status_code == 500

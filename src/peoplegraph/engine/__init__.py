@@ -1,1 +1,83 @@
-"""Compiled execution of GraphQL operations over any Strawberry schema."""
+"""Compiled execution of GraphQL operations over any Strawberry schema.
+
+An `Engine` takes a document's text, and keeps what it makes of it: an operation is parsed, checked, validated and
+compiled once. What the compiler declines is run by graphql-core, and nobody can tell the two apart.
+"""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from inspect import isawaitable
+from typing import Any
+
+import strawberry
+from graphql import GraphQLError, execute
+from graphql.execution.values import VariableValues, get_variable_values
+
+from peoplegraph.engine.compiler import Declined
+from peoplegraph.engine.documents import Document, Documents
+from peoplegraph.engine.limits import Limits
+from peoplegraph.engine.plan import Operation
+
+__all__ = ["Document", "Engine", "Limits", "Operation", "Result"]
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What an operation came to; `executed` is false for one that was not begun."""
+
+    data: Any
+    errors: list[GraphQLError]
+    executed: bool = True
+
+
+class Engine:
+    """Runs operations over a schema; `compiles` off has graphql-core run them all.
+
+    Strawberry's extensions are not run: the schema should have none that has a part in resolving, or in the answer.
+    """
+
+    def __init__(self, schema: strawberry.Schema, limits: Limits | None = None, *, compiles: bool = True) -> None:
+        self._schema = schema
+        self._compiles = compiles
+        self.documents = Documents(schema, limits or Limits())
+
+    def __repr__(self) -> str:
+        return f"<Engine {self.documents!r}>"
+
+    async def run(
+        self, operation: Operation, variables: Mapping[str, Any] | None, context: Any = None, root: Any = None
+    ) -> Result:
+        """Run an operation of a document that has no errors."""
+        core: Any = self._schema._schema  # noqa: SLF001  # see plan.py
+        definitions = operation.definition.variable_definitions
+        values: Any = NO_VARIABLES
+        if definitions:
+            values = get_variable_values(core, definitions, dict(variables or {}))
+            if isinstance(values, list):
+                return Result(None, values, executed=False)
+        if self._compiles:
+            try:
+                plan = operation.plan(values)
+            except Declined as error:
+                log.debug("left to graphql-core: %s", error)
+            else:
+                run = await plan.run(values, context, root)
+                return Result(run.data, run.collected.errors)
+        name = operation.definition.name
+        result: Any = execute(
+            core,
+            operation.document,
+            root_value=root,
+            context_value=context,
+            variable_values=dict(variables or {}),
+            operation_name=name.value if name else None,
+        )
+        if isawaitable(result):
+            result = await result
+        return Result(result.data, result.errors or [])
+
+
+NO_VARIABLES = VariableValues({}, {})

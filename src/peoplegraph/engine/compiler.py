@@ -28,11 +28,13 @@ from graphql import (
     is_non_null_type,
 )
 from graphql.execution.collect_fields import FieldDetailsList, GroupedFieldSet
+from graphql.pyutils import Undefined
 from strawberry.schema.schema_converter import CustomGraphQLEnumType
 
 from peoplegraph.engine.positions import Position
 from peoplegraph.engine.runtime import Run
 from peoplegraph.engine.sites import DEFINITION, Arguments, Site, attribute_chain, strawberry_field
+from peoplegraph.engine.writer import Place, Writer
 
 MAX_SITES = 5_000
 """The fields of a plan, each counted at every place that it has in the response."""
@@ -57,58 +59,6 @@ Function = Callable[[Any, Position | None, Run], Any]
 
 class Declined(Exception):
     """The operation is left to graphql-core; the message says why."""
-
-
-class Writer:
-    """The lines of one function."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.lines = [f"def {name}(s, p, run):"]
-        self.depth = 1
-        self.blocks = 0
-
-    def __call__(self, line: str) -> None:
-        """Add a line."""
-        self.lines.append("    " * self.depth + line)
-
-    def block(self, line: str, *, nests: bool = False) -> "Block":
-        """Add a line that begins a block; `nests` says that Python counts it."""
-        self(line)
-        return Block(self, nests=nests)
-
-
-@dataclass(slots=True)
-class Block:
-    """A block of lines, while it is open."""
-
-    function: Writer
-    nests: bool
-
-    def __enter__(self) -> None:
-        self.function.depth += 1
-        self.function.blocks += self.nests
-
-    def __exit__(self, *_: object) -> None:
-        self.function.depth -= 1
-        self.function.blocks -= self.nests
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where in the functions a value is, and where it goes in the response."""
-
-    value: str
-    """The variable that it is in."""
-    position: str
-    """The expression for its position."""
-    null_up: int | None
-    """How many keys up there is a position that may be null, 0 being this one; None is the whole response."""
-
-    def below(self, value: str, position: str, *, nullable: bool) -> "Place":
-        """Return the place of a part of this value."""
-        up = None if self.null_up is None else self.null_up + 1
-        return Place(value, position, 0 if nullable else up)
 
 
 @dataclass(slots=True)
@@ -146,7 +96,7 @@ class Compiler:
             self._object(out, root_type, part, Place("s", "p", None), "d", into="run.data")
             roots.append(out.name)
         source = "\n\n".join("\n".join(function.lines) for function in self.functions)
-        self.names["I"] = self.info_class
+        self.names |= {"I": self.info_class, "U": Undefined}
         exec(compile(source, "<plan>", "exec"), self.names)  # noqa: S102  # of a document it has names alone
         for table, named in self.tables:
             table |= {kind: self.names[name] for kind, name in named.items()}
@@ -337,7 +287,15 @@ class Compiler:
             change = f"{value} = {self._name('M', members)}[{value}]"
         else:
             quick = f"{value}.__class__ in {self._name('C', _SCALARS)}"
-            change = f"{value} = run.scalar({value}, {self._name('T', type_)})"
+            coerced = self._variable()
+            with out.block(f"if {quick}:"):
+                out(f"{coerced} = {self._name('K', type_.coerce_output_value)}({value})")
+                with out.block(f"if {coerced} is None or {coerced} is U:"):
+                    out(f"{coerced} = {self._slow('leaf', declared, site, place)}")  # it says what is wrong
+                out(f"{value} = {coerced}")
+            with out.block(f"elif {value} is not None:"):
+                out(slow)
+            return
         with out.block(f"if {quick}:"):
             out(change)
         with out.block(f"elif {value} is not None:"):

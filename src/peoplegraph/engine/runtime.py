@@ -27,19 +27,12 @@ if TYPE_CHECKING:
 class Late:
     """What stands in a result for a value that is awaited, where nobody expected one."""
 
-    __slots__ = ("awaitable", "given", "position", "site")
+    __slots__ = ("awaitable", "position", "site")
 
-    def __init__(self, awaitable: Awaitable[Any], given: Any, site: Site, position: Position) -> None:
+    def __init__(self, awaitable: Awaitable[Any], site: Site, position: Position) -> None:
         self.awaitable = awaitable
-        self.given = given
-        """What the awaitable awaits in its turn."""
         self.site = site
         self.position = position
-
-    def drop(self) -> None:
-        """Do not await it: what holds it has become null."""
-        _close(self.awaitable)
-        _close(self.given)
 
 
 class Run:
@@ -85,13 +78,13 @@ class Run:
             raise value
         if is_awaitable(value):
             return self.late(value, type_, site, position)
-        return self.scalar(value, get_nullable_type(type_))
-
-    def scalar(self, value: Any, type_: Any) -> Any:
-        """Return a leaf of a schema's own scalar."""
-        coerced = type_.coerce_output_value(value)
+        leaf = get_nullable_type(type_)
+        coerced = leaf.coerce_output_value(value)
         if coerced is None or coerced is Undefined:
-            raise _no_leaf(value, coerced, type_)
+            raise TypeError(
+                f"Expected `{inspect(leaf)}.coerce_output_value({inspect(value)})`"
+                f" to return non-nullable value, returned: {inspect(coerced)}"
+            )
         return coerced
 
     def items(self, value: Any, type_: Any, site: Site, position: Position) -> Any:
@@ -146,16 +139,16 @@ class Run:
         completed = self._executor.complete_awaitable_value(
             type_, site.details, self.resolve_info(site, position), as_path(position), awaitable, None
         )
-        return self._noted(completed, awaitable, site, position)
+        return self._noted(completed, site, position)
 
     def delegated(self, value: Any, type_: GraphQLOutputType, site: Site, position: Position) -> Any:
         """Have graphql-core complete a value."""
         info = self.resolve_info(site, position)
         completed = self._executor.complete_value(type_, site.details, info, as_path(position), value, None)
-        return self._noted(completed, None, site, position) if is_awaitable(completed) else completed
+        return self._noted(completed, site, position) if is_awaitable(completed) else completed
 
-    def _noted(self, awaitable: Any, given: Any, site: Site, position: Position) -> Late:
-        late = Late(awaitable, given, site, position)
+    def _noted(self, awaitable: Any, site: Site, position: Position) -> Late:
+        late = Late(awaitable, site, position)
         self._late.append(late)
         return late
 
@@ -193,7 +186,7 @@ class Run:
             for pending in self._pending:
                 pending.drop()
             for late in self._late:
-                late.drop()
+                self.abandon(late)
             for task in self._tasks:
                 task.cancel()
 
@@ -218,7 +211,11 @@ class Run:
                     stack.append(value)
         for late in lates:
             if id(late) in known:
-                late.drop()
+                self.abandon(late)
+
+    def abandon(self, late: Late) -> None:
+        """Do not wait for a value any more: graphql-core has begun it, and lets it come to its end."""
+        self._executor.settle_in_background([late.awaitable])
 
     async def _settle(self) -> None:
         """Await everything that is pending, and what that leads to."""
@@ -282,7 +279,7 @@ class _Pending:
     def drop(self) -> None:
         """Do not await it: what holds it has become null."""
         if self.late is not None:
-            self.late.drop()
+            self.run.abandon(self.late)
         else:
             _close(self.awaitable)
 
@@ -340,10 +337,3 @@ class _Pending:
 def _close(awaitable: Any) -> None:
     if asyncio.iscoroutine(awaitable):
         awaitable.close()
-
-
-def _no_leaf(value: Any, coerced: Any, type_: Any) -> TypeError:
-    return TypeError(
-        f"Expected `{inspect(type_)}.coerce_output_value({inspect(value)})`"
-        f" to return non-nullable value, returned: {inspect(coerced)}"
-    )

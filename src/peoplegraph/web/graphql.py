@@ -1,109 +1,97 @@
-"""The GraphQL endpoint: Strawberry's view, with this gateway's context, errors and manners."""
+"""The GraphQL endpoint: from an ASGI request to the bytes of its answer."""
 
 import json
 import logging
 import uuid
 from collections.abc import Callable, Mapping
-from contextvars import ContextVar
 from typing import Any
 
-from cross_web import HTTPException
+import orjson
+import strawberry
+from graphql import GraphQLError, OperationType
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
-from starlette.websockets import WebSocket
 from strawberry.asgi import GraphQL
-from strawberry.http import GraphQLHTTPResponse
-from strawberry.http.base import BaseRequestProtocol
-from strawberry.types import ExecutionResult
 
 from peoplegraph.context import Context
+from peoplegraph.engine import Engine, Result
 from peoplegraph.errors import describe, internal_message
-from peoplegraph.schema import Schema
+from peoplegraph.web.protocol import JSON, Asked, RequestError, media_type, of_get, of_post
 
 log = logging.getLogger(__name__)
 
 MakeContext = Callable[[Request, str], Context]
 """Makes the context of a request with that id."""
 
-_request_id: ContextVar[str] = ContextVar("request_id")
-_context: ContextVar[Context | None] = ContextVar("context", default=None)
 
-
-class Endpoint(GraphQL[Context, None]):
+class Endpoint:
     """`/graphql`: GraphiQL for a browser, JSON for everyone else."""
 
-    def __init__(self, schema: Schema, make_context: MakeContext) -> None:
-        super().__init__(schema, subscription_protocols=())
+    def __init__(
+        self, schema: strawberry.Schema, engine: Engine, make_context: MakeContext, max_body_bytes: int
+    ) -> None:
+        self._engine = engine
         self._make_context = make_context
+        self._max_body_bytes = max_body_bytes
+        self._page: GraphQL[Context, None] = GraphQL(schema, subscription_protocols=())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; whatever is wrong with it is answered as a GraphQL error."""
         request_id = uuid.uuid4().hex
-        _request_id.set(request_id)
-        _context.set(None)
+        request = Request(scope, receive)
+        kind = JSON
         try:
-            response = await self.run(Request(scope, receive))
-        except HTTPException as error:
-            response = self._refuse(error.status_code, "BAD_REQUEST", error.reason, request_id)
+            if scope["method"] == "GET" and _wants_page(request):
+                response = await self._page.render_graphql_ide(request)
+                response.headers["X-Request-Id"] = request_id
+                await response(scope, receive, send)
+                return
+            kind = media_type(request.headers.get("accept"))
+            status, answer = await self._answer(request, request_id, kind, receive)
+            await _respond(send, status, answer, kind, request_id)
+        except RequestError as error:
+            refused = _refusal("BAD_REQUEST", str(error), request_id)
+            await _respond(send, error.status, refused, kind, request_id, error.headers)
         except ClientDisconnect:
             return
         except Exception:
             log.exception("request %s failed", request_id)
-            response = self._refuse(500, "INTERNAL", internal_message(request_id), request_id)
-        response.headers["X-Request-Id"] = request_id
-        await response(scope, receive, send)
+            failed = _refusal("INTERNAL", internal_message(request_id), request_id)
+            await _respond(send, 500, failed, kind, request_id)
 
-    @staticmethod
-    def _refuse(status: int, code: str, message: str, request_id: str) -> Response:
-        error = {"message": message, "extensions": {"code": code, "requestId": request_id}}
-        return Response(json.dumps({"errors": [error]}), status, media_type="application/json")
-
-    async def get_context(
-        self,
-        request: Request | WebSocket,
-        response: Response | WebSocket,  # noqa: ARG002  # the signature is Strawberry's
-    ) -> Context:
-        """Make the request's context, inside the running loop."""
-        assert isinstance(request, Request)  # noqa: S101  # there are no subscriptions
-        context = self._make_context(request, _request_id.get())
-        _context.set(context)
-        return context
-
-    async def process_result(
-        self,
-        request: Request,  # noqa: ARG002  # the signature is Strawberry's
-        result: ExecutionResult,
-    ) -> GraphQLHTTPResponse:
-        """Shape the answer, with the errors as a caller may read them."""
-        answer: GraphQLHTTPResponse = {"data": result.data}
-        context = _context.get()
-        if context is not None and context.stale:
-            answer["extensions"] = {"stale": sorted(system.name for system in context.stale)}
+    async def _answer(
+        self, request: Request, request_id: str, kind: str, receive: Receive
+    ) -> tuple[int, dict[str, Any]]:
+        """Run what is asked for; return the status and the answer."""
+        method = request.scope["method"]
+        if method == "POST":
+            asked = await of_post(request.headers.get("content-type"), receive, self._max_body_bytes)
+        elif method == "GET":
+            asked = of_get(request.scope["query_string"])
+        else:
+            raise RequestError(405, "Ask with GET or POST", Allow="GET, POST")
+        context = self._make_context(request, request_id)
+        result = await self._run(asked, context, may_write=method == "POST")
+        answer: dict[str, Any] = {}
+        if result.executed:
+            answer["data"] = result.data
         if result.errors:
-            answer["errors"] = [describe(error, _request_id.get()) for error in result.errors]
-        return answer
+            answer["errors"] = [describe(error, request_id) for error in result.errors]
+        if context.stale:
+            answer["extensions"] = {"stale": sorted(system.name for system in context.stale)}
+        return (200 if result.executed or kind == JSON else 400), answer
 
-    def should_render_graphql_ide(self, request: BaseRequestProtocol) -> bool:
-        """Show GraphiQL to who asks for a page; a client that takes anything gets JSON."""
-        return "text/html" in request.headers.get("accept", "") and super().should_render_graphql_ide(request)
-
-    def decode_json(self, data: str | bytes) -> object:
-        """Decode a request's JSON: an object or an array of them, and nothing that JSON does not have."""
+    async def _run(self, asked: Asked, context: Context, *, may_write: bool) -> Result:
+        document = self._engine.documents.get(asked.query)
+        if document.errors:
+            return Result(None, document.errors, executed=False)
         try:
-            decoded = json.loads(data, parse_constant=_refuse_constant)
-        except (ValueError, RecursionError):
-            raise HTTPException(400, "The request holds JSON that cannot be parsed") from None
-        if not isinstance(decoded, dict | list):
-            raise HTTPException(400, "The request's JSON must be an object")
-        return decoded
-
-    async def parse_http_body(self, request: Any) -> Any:
-        """Read the operation, and check what Strawberry's view does not."""
-        data = await super().parse_http_body(request)
-        if not isinstance(getattr(data, "operation_name", None), str | None):
-            raise HTTPException(400, "The GraphQL operation's `operationName` must be a string or null")
-        return data
+            operation = document.operation(asked.operation_name)
+        except GraphQLError as error:
+            return Result(None, [error], executed=False)
+        if operation.definition.operation is not OperationType.QUERY and not may_write:
+            raise RequestError(405, "A GET changes nothing: send mutations with POST", Allow="POST")
+        return await self._engine.run(operation, asked.variables, context)
 
 
 def deadline_s(headers: Mapping[str, str], longest_s: float) -> float:
@@ -112,9 +100,42 @@ def deadline_s(headers: Mapping[str, str], longest_s: float) -> float:
     if text is None:
         return longest_s
     if not (text.isascii() and text.isdigit()) or len(text) > 9:
-        raise HTTPException(400, "X-Deadline-Ms must be a whole number of milliseconds")
+        raise RequestError(400, "X-Deadline-Ms must be a whole number of milliseconds")
     return min(int(text) / 1000, longest_s)
 
 
-def _refuse_constant(name: str) -> None:
-    raise ValueError(name)
+def _wants_page(request: Request) -> bool:
+    """Whether a browser asks for GraphiQL; a client that takes anything, or sends a query, gets JSON."""
+    return "text/html" in request.headers.get("accept", "") and "query" not in request.query_params
+
+
+def _refusal(code: str, message: str, request_id: str) -> dict[str, Any]:
+    return {"errors": [{"message": message, "extensions": {"code": code, "requestId": request_id}}]}
+
+
+def encoded(answer: dict[str, Any]) -> bytes:
+    """Encode an answer; the standard library has larger numbers and odder texts than orjson."""
+    try:
+        return orjson.dumps(answer)
+    except TypeError:
+        return json.dumps(answer, allow_nan=False, separators=(",", ":")).encode()
+
+
+async def _respond(  # noqa: PLR0913, PLR0917  # what an HTTP response is made of
+    send: Send,
+    status: int,
+    answer: dict[str, Any],
+    kind: str,
+    request_id: str,
+    headers: Mapping[str, str] | None = None,
+) -> None:
+    body = encoded(answer)
+    head = [
+        (b"content-type", b"%s; charset=utf-8" % kind.encode()),
+        (b"content-length", b"%d" % len(body)),
+        (b"x-request-id", request_id.encode()),
+        (b"vary", b"Accept"),
+        *((name.lower().encode(), value.encode()) for name, value in (headers or {}).items()),
+    ]
+    await send({"type": "http.response.start", "status": status, "headers": head})
+    await send({"type": "http.response.body", "body": body})

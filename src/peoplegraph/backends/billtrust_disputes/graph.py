@@ -114,12 +114,7 @@ class Assignee(Node, Person):
 
     @strawberry.field(description="The postal address.")
     def address(self) -> Address | None:
-        a = self.person.address
-        if a is None:
-            return None
-        return Address(
-            address1=a.address1, address2=a.address2, city=a.city, state=a.state, zip=a.zip, country=a.country
-        )
+        return self.person.address  # type: ignore[return-value]  # the wire's address has the same attributes
 
     @strawberry.field(description="The Billtrust Platform user that is linked to the assignee.")
     def user_id(self) -> str | None:

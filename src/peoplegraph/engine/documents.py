@@ -1,0 +1,98 @@
+"""Documents by their text: parsed, checked and validated once, and kept with the plans that are made of them."""
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from typing import Any
+
+import strawberry
+from graphql import DocumentNode, GraphQLError, OperationDefinitionNode, parse, specified_rules
+from strawberry.schema.schema import validate_document
+
+from peoplegraph.engine.limits import Limits, check
+from peoplegraph.engine.plan import Operation
+
+MAX_DOCUMENTS = 1_000
+MAX_BYTES = 64 * 1024 * 1024
+"""What the documents that are kept may take together, roughly."""
+
+BYTES_A_CHARACTER = 100
+"""What a document takes for each of its characters, with a plan, roughly: a syntax tree is most of it."""
+
+
+class Document:
+    """What came of a document's text: its operations by name, or the errors that it has."""
+
+    def __init__(self, schema: strawberry.Schema, text: str, limits: Limits) -> None:
+        self.errors: list[GraphQLError] = []
+        self.operations: Mapping[str | None, Operation] = {}
+        try:
+            document = parse(text, max_tokens=limits.tokens, max_source_length=limits.characters)
+        except GraphQLError as error:
+            self.errors = [error]
+            return
+        self.errors = check(document, limits) or _validated(schema, document)
+        if not self.errors:
+            self.operations = {
+                definition.name.value if definition.name else None: Operation(schema, document, definition)
+                for definition in document.definitions
+                if isinstance(definition, OperationDefinitionNode)
+            }
+
+    def operation(self, name: str | None) -> Operation:
+        """Return the operation that is named, or the only one; raises `GraphQLError` as graphql-core does."""
+        if name is not None:
+            found = self.operations.get(name)
+            if found is None:
+                raise GraphQLError(f"Unknown operation named '{name}'.")
+            return found
+        if len(self.operations) != 1:
+            raise GraphQLError(
+                "Must provide operation name if query contains multiple operations."
+                if self.operations
+                else "Must provide an operation."
+            )
+        return next(iter(self.operations.values()))
+
+
+class Documents:
+    """The documents that were asked for last, invalid ones too: repeating one costs nothing."""
+
+    def __init__(
+        self,
+        schema: strawberry.Schema,
+        limits: Limits,
+        *,
+        max_documents: int = MAX_DOCUMENTS,
+        max_bytes: int = MAX_BYTES,
+    ) -> None:
+        self._schema = schema
+        self._limits = limits
+        self._max_documents = max_documents
+        self._max_bytes = max_bytes
+        self._bytes = 0
+        self._documents: OrderedDict[str, Document] = OrderedDict()
+
+    def __repr__(self) -> str:
+        return f"<Documents {len(self._documents)}, {self._bytes:,} bytes>"
+
+    def get(self, text: str) -> Document:
+        """Return a document."""
+        document = self._documents.get(text)
+        if document is not None:
+            self._documents.move_to_end(text)
+            return document
+        document = self._documents[text] = Document(self._schema, text, self._limits)
+        self._bytes += _size(text)
+        while len(self._documents) > self._max_documents or self._bytes > self._max_bytes:
+            dropped, _ = self._documents.popitem(last=False)
+            self._bytes -= _size(dropped)
+        return document
+
+
+def _size(text: str) -> int:
+    return len(text) * BYTES_A_CHARACTER + 1000
+
+
+def _validated(schema: strawberry.Schema, document: DocumentNode) -> list[GraphQLError]:
+    core: Any = schema._schema  # noqa: SLF001  # see plan.py
+    return validate_document(core, document, tuple(specified_rules))

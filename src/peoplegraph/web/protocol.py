@@ -1,0 +1,127 @@
+"""GraphQL over HTTP: what a request asks for, and in which form it wants the answer.
+
+Follows the GraphQL-over-HTTP specification (working draft), for POST and GET.
+"""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qsl
+
+from starlette.requests import ClientDisconnect
+from starlette.types import Receive
+
+GRAPHQL = "application/graphql-response+json"
+JSON = "application/json"
+
+_NO_JSON = "The request holds JSON that cannot be parsed"
+
+
+class RequestError(Exception):
+    """What is asked is no GraphQL request; the message goes to the caller."""
+
+    def __init__(self, status: int, message: str, **headers: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A GraphQL request."""
+
+    query: str
+    variables: dict[str, Any] | None
+    operation_name: str | None
+
+
+def media_type(accept: str | None) -> str:
+    """Return the media type that a client prefers, JSON if it does not say. Raises `RequestError`."""
+    if not accept or accept == "*/*":
+        return JSON
+    weights: dict[str, float] = {}
+    for part in accept.split(","):
+        kind, *parameters = (piece.strip().lower() for piece in part.split(";"))
+        weight = 1.0
+        for parameter in parameters:
+            if parameter.startswith("q="):
+                try:
+                    weight = float(parameter[2:])
+                except ValueError:
+                    weight = 0.0
+            elif parameter.startswith("charset=") and parameter[8:].strip('"') not in ("utf-8", "utf8"):
+                weight = 0.0
+        weights[kind] = max(weight, weights.get(kind, 0.0))
+    anything = weights.get("*/*", 0.0)
+    best = [(weights.get(kind, weights.get("application/*", anything)), kind) for kind in (JSON, GRAPHQL)]
+    explicit = [(weight, kind) for weight, kind in best if kind in weights and weight > 0]
+    weight, kind = max(explicit or best, key=lambda each: (each[0], each[1] == GRAPHQL and bool(explicit)))
+    if weight <= 0:
+        raise RequestError(406, f"The answer can be {GRAPHQL} or {JSON}")
+    return kind
+
+
+def of_get(query_string: bytes) -> Asked:
+    """Read a GET's parameters. Raises `RequestError`."""
+    try:
+        pairs = parse_qsl(query_string.decode("ascii"), keep_blank_values=True, errors="strict")
+    except ValueError:
+        raise RequestError(400, "The URL's parameters are not valid UTF-8") from None
+    given: dict[str, Any] = dict(pairs)
+    for name in ("variables", "extensions"):
+        if given.get(name):
+            given[name] = decoded(given[name])
+        elif name in given:
+            given[name] = None
+    if given.get("operationName") == "":
+        given["operationName"] = None
+    return asked(given)
+
+
+async def of_post(content_type: str | None, receive: Receive, max_bytes: int) -> Asked:
+    """Read a POST's body. Raises `RequestError`, and `ClientDisconnect` where it ends before its end."""
+    kind, *parameters = (piece.strip().lower() for piece in (content_type or "").split(";"))
+    charsets = [p.removeprefix("charset=").strip('"') for p in parameters if p.startswith("charset=")]
+    if kind != JSON or not all(charset in ("utf-8", "utf8") for charset in charsets):
+        raise RequestError(415, f"The content type must be {JSON}, in UTF-8", Accept_Post=JSON)
+    message = await receive()
+    body: bytes = message.get("body", b"")
+    while message["type"] != "http.disconnect" and message.get("more_body") and len(body) <= max_bytes:
+        message = await receive()
+        body += message.get("body", b"")
+    if message["type"] == "http.disconnect":
+        raise ClientDisconnect
+    if len(body) > max_bytes:
+        raise RequestError(413, f"The request's body may have at most {max_bytes:,} bytes")
+    given = decoded(body)
+    if isinstance(given, list):
+        raise RequestError(400, "Batches of operations are not taken")
+    if not isinstance(given, dict):
+        raise RequestError(400, "The request's JSON must be an object")
+    return asked(given)
+
+
+def asked(given: dict[str, Any]) -> Asked:
+    """Check the members of a request. Raises `RequestError`."""
+    query, variables, name = given.get("query"), given.get("variables"), given.get("operationName")
+    if not isinstance(query, str) or not query:
+        raise RequestError(400, "The request must have a `query`, which is a string")
+    if not isinstance(variables, dict | None):
+        raise RequestError(400, "The GraphQL operation's `variables` must be an object or null")
+    if not isinstance(name, str | None):
+        raise RequestError(400, "The GraphQL operation's `operationName` must be a string or null")
+    if not isinstance(given.get("extensions"), dict | None):
+        raise RequestError(400, "The GraphQL operation's `extensions` must be an object or null")
+    return Asked(query, variables, name)
+
+
+def decoded(text: str | bytes) -> Any:
+    """Decode JSON, and nothing that JSON does not have. Raises `RequestError`."""
+    try:
+        return json.loads(text, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError):
+        raise RequestError(400, _NO_JSON) from None
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(name)
