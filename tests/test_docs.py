@@ -193,7 +193,9 @@ def apply(root: Path, page: str) -> None:
 def test_a_newcomer_adds_a_backend(tmp_path: Path) -> None:
     """The page on adding a backend, followed to the letter, gives a fourth system that works and passes."""
     for folder in ("src", "tests"):
-        shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(
+            ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__", "node_modules")
+        )
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     apply(tmp_path, BACKEND)
 

@@ -17,6 +17,7 @@ from peoplegraph.settings import Settings, unknown_variables
 from peoplegraph.systems import System
 from peoplegraph.upstream import build_upstream
 from peoplegraph.web.graphql import Endpoint, deadline_s
+from peoplegraph.web.sharing import Sharing
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +56,15 @@ def create_app(settings: Settings | None = None) -> Starlette:
     )
     schema = build_schema()
     engine = Engine(schema, limits, compiles=settings.compile)
-    endpoint = Endpoint(schema, engine, make_context, settings.max_body_bytes)
+    shares = settings.share_operations and settings.workers == 1
+    endpoint = Endpoint(
+        schema,
+        engine,
+        make_context,
+        max_body_bytes=settings.max_body_bytes,
+        sharing=Sharing(settings.deadline_s / 2) if shares else None,
+        credential_headers=[header for backend in BACKENDS for header in backend.credential_headers],
+    )
     return Starlette(routes=[Route("/graphql", endpoint)], lifespan=lifespan)
 
 

@@ -231,6 +231,10 @@ class Settings(BaseSettings):
     max_aliases: int = Field(default=200, ge=0, description="The aliases that an operation may have.")
     max_root_fields: int = Field(default=50, ge=1, description="The root fields that an operation may have.")
     max_directives: int = Field(default=200, ge=0, description="The directives that an operation may have.")
+    share_operations: bool = Field(
+        default=True,
+        description="Whether equal queries under way at once are one execution; with several workers never.",
+    )
     share_calls: bool = Field(
         default=True,
         description="Whether equal reads under way at once are one upstream call; with several workers never.",

@@ -163,7 +163,7 @@ async def buggy(blocks: Blocks) -> AsyncIterator[httpx.AsyncClient]:
             request_id=request_id,
         )
 
-    app = Starlette(routes=[Route("/graphql", Endpoint(SCHEMA, Engine(SCHEMA), make_context, 10_000))])
+    app = Starlette(routes=[Route("/graphql", Endpoint(SCHEMA, Engine(SCHEMA), make_context))])
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://gateway") as client:
         yield client
 
@@ -214,7 +214,7 @@ async def test_a_bug_outside_of_an_operation_is_masked(caplog: pytest.LogCapture
     def make_context(_: Request, __: str) -> Context:
         raise RuntimeError("secret")
 
-    app = Starlette(routes=[Route("/graphql", Endpoint(SCHEMA, Engine(SCHEMA), make_context, 10_000))])
+    app = Starlette(routes=[Route("/graphql", Endpoint(SCHEMA, Engine(SCHEMA), make_context))])
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://gateway") as client:
         reply = await client.post("/graphql", json={"query": "{ __typename }"})
     assert reply.status_code == 500

@@ -3,7 +3,7 @@
 import json
 import logging
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 import orjson
@@ -14,9 +14,11 @@ from starlette.types import Receive, Scope, Send
 from strawberry.asgi import GraphQL
 
 from peoplegraph.context import Context
-from peoplegraph.engine import Engine, Result
+from peoplegraph.engine import Engine, Operation, Result
 from peoplegraph.errors import describe, internal_message
-from peoplegraph.web.protocol import JSON, Asked, RequestError, media_type, of_get, of_post
+from peoplegraph.systems import System
+from peoplegraph.web.protocol import JSON, Asked, RequestError, body_of_post, media_type, of_get, of_post
+from peoplegraph.web.sharing import Encoded, Key, Sharing
 
 log = logging.getLogger(__name__)
 
@@ -27,12 +29,21 @@ MakeContext = Callable[[Request, str], Context]
 class Endpoint:
     """`/graphql`: GraphiQL for a browser, JSON for everyone else."""
 
-    def __init__(
-        self, schema: strawberry.Schema, engine: Engine, make_context: MakeContext, max_body_bytes: int
+    def __init__(  # noqa: PLR0913  # what it stands on
+        self,
+        schema: strawberry.Schema,
+        engine: Engine,
+        make_context: MakeContext,
+        *,
+        max_body_bytes: int = 1_000_000,
+        sharing: Sharing | None = None,
+        credential_headers: Iterable[str] = (),
     ) -> None:
         self._engine = engine
         self._make_context = make_context
         self._max_body_bytes = max_body_bytes
+        self._sharing = sharing
+        self._credential_headers = frozenset(name.lower().encode() for name in credential_headers)
         self._page: GraphQL[Context, None] = GraphQL(schema, subscription_protocols=())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -47,8 +58,8 @@ class Endpoint:
                 await response(scope, receive, send)
                 return
             kind = media_type(request.headers.get("accept"))
-            status, answer = await self._answer(request, request_id, kind, receive)
-            await _respond(send, status, answer, kind, request_id)
+            status, body = await self._answer(request, request_id, kind, receive)
+            await _respond(send, status, body, kind, request_id)
         except RequestError as error:
             refused = _refusal("BAD_REQUEST", str(error), request_id)
             await _respond(send, error.status, refused, kind, request_id, error.headers)
@@ -59,39 +70,59 @@ class Endpoint:
             failed = _refusal("INTERNAL", internal_message(request_id), request_id)
             await _respond(send, 500, failed, kind, request_id)
 
-    async def _answer(
-        self, request: Request, request_id: str, kind: str, receive: Receive
-    ) -> tuple[int, dict[str, Any]]:
-        """Run what is asked for; return the status and the answer."""
+    async def _answer(self, request: Request, request_id: str, kind: str, receive: Receive) -> Encoded:
+        """Answer what is asked for, together with who asks for the same."""
         method = request.scope["method"]
         if method == "POST":
-            asked = await of_post(request.headers.get("content-type"), receive, self._max_body_bytes)
+            text = await body_of_post(request.headers.get("content-type"), receive, self._max_body_bytes)
         elif method == "GET":
-            asked = of_get(request.scope["query_string"])
+            text = request.scope["query_string"]
         else:
             raise RequestError(405, "Ask with GET or POST", Allow="GET, POST")
-        context = self._make_context(request, request_id)
-        result = await self._run(asked, context, may_write=method == "POST")
-        answer: dict[str, Any] = {}
-        if result.executed:
-            answer["data"] = result.data
-        if result.errors:
-            answer["errors"] = [describe(error, request_id) for error in result.errors]
-        if context.stale:
-            answer["extensions"] = {"stale": sorted(system.name for system in context.stale)}
-        return (200 if result.executed or kind == JSON else 400), answer
+        key = self._key(request.scope, text, kind)
+        while self._sharing is not None and key is not None and key in self._sharing:
+            shared = await self._sharing.join(key)
+            if shared is not None:
+                return shared
+        asked = of_post(text) if method == "POST" else of_get(text)
+        operation, errors = self._operation(asked)
+        if operation is None:
+            result = Result(None, errors, executed=False)
+            return _encoded(result, request_id, kind, frozenset())
 
-    async def _run(self, asked: Asked, context: Context, *, may_write: bool) -> Result:
+        async def execute() -> Encoded:
+            context = self._make_context(request, request_id)
+            result = await self._engine.run(operation, asked.variables, context)
+            return _encoded(result, request_id, kind, context.stale)
+
+        if operation.definition.operation is OperationType.QUERY:
+            return await (execute() if self._sharing is None or key is None else self._sharing.lead(key, execute))
+        if method != "POST":
+            raise RequestError(405, "A GET changes nothing: send mutations with POST", Allow="POST")
+        try:
+            return await execute()
+        finally:
+            if self._sharing is not None:
+                self._sharing.detach()
+
+    def _key(self, scope: Scope, text: bytes, kind: str) -> Key | None:
+        """Return what makes two requests the same; None for one with a deadline of its own."""
+        credentials = []
+        for name, value in scope["headers"]:
+            if name in self._credential_headers:
+                credentials.append((name, value))
+            elif name == b"x-deadline-ms":
+                return None
+        return (scope["method"], text, kind, *credentials)
+
+    def _operation(self, asked: Asked) -> tuple[Operation | None, list[GraphQLError]]:
         document = self._engine.documents.get(asked.query)
         if document.errors:
-            return Result(None, document.errors, executed=False)
+            return None, document.errors
         try:
-            operation = document.operation(asked.operation_name)
+            return document.operation(asked.operation_name), []
         except GraphQLError as error:
-            return Result(None, [error], executed=False)
-        if operation.definition.operation is not OperationType.QUERY and not may_write:
-            raise RequestError(405, "A GET changes nothing: send mutations with POST", Allow="POST")
-        return await self._engine.run(operation, asked.variables, context)
+            return None, [error]
 
 
 def deadline_s(headers: Mapping[str, str], longest_s: float) -> float:
@@ -109,11 +140,23 @@ def _wants_page(request: Request) -> bool:
     return "text/html" in request.headers.get("accept", "") and "query" not in request.query_params
 
 
-def _refusal(code: str, message: str, request_id: str) -> dict[str, Any]:
-    return {"errors": [{"message": message, "extensions": {"code": code, "requestId": request_id}}]}
+def _encoded(result: Result, request_id: str, kind: str, stale: Collection[System]) -> Encoded:
+    """Return the status and the bytes of a result, with the errors as a caller may read them."""
+    answer: dict[str, Any] = {}
+    if result.executed:
+        answer["data"] = result.data
+    if result.errors:
+        answer["errors"] = [describe(error, request_id) for error in result.errors]
+    if stale:
+        answer["extensions"] = {"stale": sorted(system.name for system in stale)}
+    return 200 if result.executed or kind == JSON else 400, _dumped(answer)
 
 
-def encoded(answer: dict[str, Any]) -> bytes:
+def _refusal(code: str, message: str, request_id: str) -> bytes:
+    return _dumped({"errors": [{"message": message, "extensions": {"code": code, "requestId": request_id}}]})
+
+
+def _dumped(answer: dict[str, Any]) -> bytes:
     """Encode an answer; the standard library has larger numbers and odder texts than orjson."""
     try:
         return orjson.dumps(answer)
@@ -124,12 +167,11 @@ def encoded(answer: dict[str, Any]) -> bytes:
 async def _respond(  # noqa: PLR0913, PLR0917  # what an HTTP response is made of
     send: Send,
     status: int,
-    answer: dict[str, Any],
+    body: bytes,
     kind: str,
     request_id: str,
     headers: Mapping[str, str] | None = None,
 ) -> None:
-    body = encoded(answer)
     head = [
         (b"content-type", b"%s; charset=utf-8" % kind.encode()),
         (b"content-length", b"%d" % len(body)),

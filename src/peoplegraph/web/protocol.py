@@ -78,7 +78,7 @@ def of_get(query_string: bytes) -> Asked:
     return asked(given)
 
 
-async def of_post(content_type: str | None, receive: Receive, max_bytes: int) -> Asked:
+async def body_of_post(content_type: str | None, receive: Receive, max_bytes: int) -> bytes:
     """Read a POST's body. Raises `RequestError`, and `ClientDisconnect` where it ends before its end."""
     kind, *parameters = (piece.strip().lower() for piece in (content_type or "").split(";"))
     charsets = [p.removeprefix("charset=").strip('"') for p in parameters if p.startswith("charset=")]
@@ -93,6 +93,11 @@ async def of_post(content_type: str | None, receive: Receive, max_bytes: int) ->
         raise ClientDisconnect
     if len(body) > max_bytes:
         raise RequestError(413, f"The request's body may have at most {max_bytes:,} bytes")
+    return body
+
+
+def of_post(body: bytes) -> Asked:
+    """Read what a POST's body asks for. Raises `RequestError`."""
     given = decoded(body)
     if isinstance(given, list):
         raise RequestError(400, "Batches of operations are not taken")

@@ -1,0 +1,128 @@
+"""GraphQL over HTTP: media types, methods, bodies and their bounds."""
+
+import json
+from collections.abc import AsyncIterator
+
+import pytest
+
+from peoplegraph.web.protocol import GRAPHQL, JSON, RequestError, media_type
+from tests.conftest import MakeGateway
+from tests.gateway import Gateway
+
+
+@pytest.mark.parametrize(
+    ("accept", "kind"),
+    [
+        (None, JSON),
+        ("", JSON),
+        ("*/*", JSON),
+        ("application/*", JSON),
+        ("application/json", JSON),
+        ("application/graphql-response+json", GRAPHQL),
+        ("application/graphql-response+json, application/json", GRAPHQL),
+        ("application/json, application/graphql-response+json", GRAPHQL),
+        ("application/graphql-response+json;q=0.5, application/json", JSON),
+        ("application/json;q=0.9, application/graphql-response+json;q=0.8", JSON),
+        ("APPLICATION/GraphQL-Response+JSON; charset=UTF-8", GRAPHQL),
+        ("application/graphql-response+json, */*;q=0.1", GRAPHQL),
+        ("text/html, */*;q=0.8", JSON),
+        ("application/json;q=0, */*", GRAPHQL),
+        ("application/json; charset=latin-1, application/graphql-response+json", GRAPHQL),
+    ],
+)
+def test_what_a_client_prefers(accept: str | None, kind: str) -> None:
+    """The heavier type wins, of two as heavy the newer; who does not say gets JSON."""
+    assert media_type(accept) == kind
+
+
+@pytest.mark.parametrize("accept", ["text/plain", "application/json;q=0", "*/*;q=0", "image/png, text/html", "x"])
+def test_what_cannot_be_had(accept: str) -> None:
+    """A client that takes neither gets a 406."""
+    with pytest.raises(RequestError) as error:
+        media_type(accept)
+    assert error.value.status == 406
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        ({"query": "{ __typename }"}, 200),
+        ({"query": "{"}, 400),
+        ({"query": "{ nope }"}, 400),
+        ({"query": "query ($i: Int!) { __typename }", "variables": {}}, 400),
+        ({"query": "query a { __typename } query b { __typename }"}, 400),
+        ({"query": "{ __typename }", "operationName": "x"}, 400),
+        ({"query": "{ reps(repIds: []) { name } }"}, 200),
+        ({"query": '{ representatives(references: [""]) { name } }'}, 200),
+    ],
+)
+async def test_statuses_of_each_media_type(gateway: Gateway, body: dict[str, object], status: int) -> None:
+    """What fails before it is executed is a 400 and has no `data`, or a 200 for who wants plain JSON."""
+    reply = await gateway.post(json=body, headers={"accept": GRAPHQL})
+    assert reply.status_code == status
+    assert reply.headers["content-type"] == f"{GRAPHQL}; charset=utf-8"
+    assert ("data" in reply.json()) is (status == 200)
+    reply = await gateway.post(json=body, headers={"accept": JSON})
+    assert reply.status_code == 200
+    assert reply.headers["content-type"] == f"{JSON}; charset=utf-8"
+    assert reply.headers["vary"] == "Accept"
+
+
+@pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "OPTIONS", "HEAD"])
+async def test_other_methods(gateway: Gateway, method: str) -> None:
+    """They are a 405 that says which there are."""
+    reply = await gateway._client.request(method, "/graphql")  # noqa: SLF001  # there is no helper for these
+    assert (reply.status_code, reply.headers["allow"]) == (405, "GET, POST")
+
+
+async def test_a_body_beyond_the_bound(gateway_with: MakeGateway) -> None:
+    """It is a 413, in one piece as well as in many, and what is at the bound is read."""
+    gateway = await gateway_with(max_body_bytes=1000)
+
+    async def pieces() -> AsyncIterator[bytes]:
+        for _ in range(30):
+            yield b" " * 100
+
+    head = {"content-type": JSON}
+    assert (await gateway.post(content=b" " * 1001, headers=head)).status_code == 413
+    reply = await gateway.post(content=pieces(), headers=head)
+    assert reply.status_code == 413
+    assert reply.json()["errors"][0]["extensions"]["code"] == "BAD_REQUEST"
+    body = json.dumps({"query": "{ __typename }"}).encode().ljust(1000)
+    assert (await gateway.post(content=body, headers=head)).json() == {"data": {"__typename": "Query"}}
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"query": "{ __typename }", "variables": "{"},
+        {"query": "{ __typename }", "variables": "[]"},
+        {"query": "{ __typename }", "extensions": "1"},
+        {"query": ""},
+        {},
+    ],
+)
+async def test_malformed_gets(gateway: Gateway, parameters: dict[str, str]) -> None:
+    """They are a 400 with a GraphQL error."""
+    reply = await gateway.get(params=parameters)
+    assert reply.status_code == 400
+    assert reply.json()["errors"][0]["message"]
+
+
+async def test_a_get_with_variables(gateway: Gateway) -> None:
+    """Variables are JSON in the URL."""
+    query = "query Q($r: String!) { representative(reference: $r) { reference } }"
+    reply = await gateway.get(params={"query": query, "variables": '{"r": "REP-001"}', "operationName": "Q"})
+    assert reply.json() == {"data": {"representative": {"reference": "REP-001"}}}
+
+
+async def test_numbers_and_texts_that_orjson_does_not_know(gateway: Gateway) -> None:
+    """Custom fields keep integers of any size, and every text."""
+    fields = {"big": 2**70, "text": "\U0001f600 \u2028"}
+    await gateway.data(
+        """mutation ($f: JSON) { updateRepresentative(reference: "REP-001", input: { customFields: $f }) {
+          errors { message } } }""",
+        f=fields,
+    )
+    data = await gateway.data('{ representative(reference: "REP-001") { customFields } }')
+    assert data["representative"]["customFields"].items() >= fields.items()

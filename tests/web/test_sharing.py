@@ -1,0 +1,110 @@
+"""Equal queries under way at once."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from peoplegraph.web.sharing import Encoded, Sharing
+from tests.conftest import MakeGateway
+from tests.scripted import Scripted, http, scripted
+
+READ = '{ representative(reference: "A") { name } }'
+OTHER = '{ representative(reference: "B") { name } }'
+WRITE = 'mutation { updateRepresentative(reference: "C", input: {}) { errors { message } } }'
+
+
+async def slow(request: str) -> bytes:
+    """Answer after a while; a write at once."""
+    if request.startswith("GET"):
+        await asyncio.sleep(0.3)
+    return http(200, '{"name": "x"}')
+
+
+async def gateway_over(make: MakeGateway, upstream: Scripted, **overrides: Any) -> Any:
+    """Make a gateway in which nothing but operations is shared."""
+    block = {"url": upstream.url, "credential": "caller-or-gateway"}
+    return await make(collections=block, share_calls=False, **overrides)
+
+
+async def test_equal_queries_are_one_execution(gateway_with: MakeGateway) -> None:
+    """50 callers with the same query cost one call, and each has an id of its own; off, they cost 50."""
+    for share, calls in ((True, 1), (False, 50)):
+        async with scripted(slow) as upstream:
+            gateway = await gateway_over(gateway_with, upstream, share_operations=share)
+            replies = await asyncio.gather(*(gateway.post(json={"query": READ}) for _ in range(50)))
+        assert {reply.text for reply in replies} == {'{"data":{"representative":{"name":"x"}}}'}
+        assert len({reply.headers["x-request-id"] for reply in replies}) == 50
+        assert len(upstream.requests) == calls
+
+
+@pytest.mark.parametrize(
+    "others",
+    [
+        {"json": {"query": OTHER}},
+        {"json": {"query": READ, "variables": {"a": 1}}},
+        {"json": {"query": READ}, "headers": {"X-API-Key": "another's"}},
+        {"json": {"query": READ}, "headers": {"X-Deadline-Ms": "5000"}},
+        {"json": {"query": READ}, "headers": {"Accept": "application/graphql-response+json"}},
+    ],
+    ids=["query", "variables", "credential", "deadline", "media type"],
+)
+async def test_what_is_not_equal(gateway_with: MakeGateway, others: dict[str, Any]) -> None:
+    """Another query, variables, credential, deadline or media type is an execution of its own."""
+    async with scripted(slow) as upstream:
+        gateway = await gateway_over(gateway_with, upstream)
+        await asyncio.gather(gateway.post(json={"query": READ}), gateway.post(**others))
+    assert len(upstream.requests) == 2
+
+
+async def test_nobody_joins_what_began_before_a_mutation(gateway_with: MakeGateway) -> None:
+    """A query that begins after a mutation was answered is executed, whatever is under way."""
+    async with scripted(slow) as upstream:
+        gateway = await gateway_over(gateway_with, upstream)
+        before = asyncio.ensure_future(gateway.post(json={"query": READ}))
+        await asyncio.sleep(0.1)
+        await gateway.post(json={"query": WRITE})
+        await asyncio.gather(before, gateway.post(json={"query": READ}))
+    assert [request.split()[0] for request in upstream.requests] == ["GET", "PATCH", "GET"]
+
+
+async def test_mutations_are_never_shared(gateway_with: MakeGateway) -> None:
+    """Two equal mutations are two."""
+    async with scripted(slow) as upstream:
+        gateway = await gateway_over(gateway_with, upstream)
+        await asyncio.gather(*(gateway.post(json={"query": WRITE}) for _ in range(2)))
+    assert len(upstream.requests) == 2
+
+
+async def test_who_waited_for_what_was_given_up_is_answered() -> None:
+    """Where the first is cancelled, or fails, those who wait learn that there is no answer, and it is forgotten."""
+    sharing = Sharing(10)
+
+    async def hangs() -> Encoded:
+        await asyncio.sleep(60)
+        return (200, b"")
+
+    async def fails() -> Encoded:
+        await asyncio.sleep(0)
+        raise ValueError("bug")
+
+    for answer in (hangs, fails):
+        leader = asyncio.ensure_future(sharing.lead(("k",), answer))
+        await asyncio.sleep(0)
+        assert ("k",) in sharing
+        follower, gone = sharing.join(("k",)), sharing.join(("k",))
+        gone.cancel()
+        if answer is hangs:
+            leader.cancel()
+        await asyncio.gather(leader, gone, return_exceptions=True)
+        assert await follower is None
+        assert repr(sharing) == "<Sharing 0 in flight>"
+
+
+async def test_nobody_joins_what_has_little_time_left() -> None:
+    """A query that has been under way for long is not waited for."""
+    sharing = Sharing(0.01)
+    leader = asyncio.ensure_future(sharing.lead(("k",), lambda: asyncio.sleep(0.05, (200, b"x"))))
+    await asyncio.sleep(0.02)
+    assert ("k",) not in sharing
+    assert await leader == (200, b"x")
