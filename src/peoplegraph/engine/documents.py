@@ -81,16 +81,19 @@ class Documents:
         if document is not None:
             self._documents.move_to_end(text)
             return document
-        document = self._documents[text] = Document(self._schema, text, self._limits)
-        self._bytes += _size(text)
+        document = Document(self._schema, text, self._limits)
+        if len(text) > self._limits.characters:
+            return document  # to see that is quicker than to keep it
+        self._documents[text] = document
+        self._bytes += _size(text, document)
         while len(self._documents) > self._max_documents or self._bytes > self._max_bytes:
-            dropped, _ = self._documents.popitem(last=False)
-            self._bytes -= _size(dropped)
+            dropped = self._documents.popitem(last=False)
+            self._bytes -= _size(*dropped)
         return document
 
 
-def _size(text: str) -> int:
-    return len(text) * BYTES_A_CHARACTER + 1000
+def _size(text: str, document: Document) -> int:
+    return len(text) * (1 if document.errors else BYTES_A_CHARACTER) + 2000
 
 
 def _validated(schema: strawberry.Schema, document: DocumentNode) -> list[GraphQLError]:
