@@ -12,7 +12,8 @@ from starlette.routing import Route
 from peoplegraph.backends import BACKENDS
 from peoplegraph.context import Context
 from peoplegraph.engine import Engine, Limits
-from peoplegraph.schema import build_schema
+from peoplegraph.graph.cost import Budget
+from peoplegraph.schema import NODE_CALLS, build_schema
 from peoplegraph.settings import Settings, unknown_variables
 from peoplegraph.systems import System
 from peoplegraph.upstream import build_upstream
@@ -55,7 +56,9 @@ def create_app(settings: Settings | None = None) -> Starlette:
         directives=settings.max_directives,
     )
     schema = build_schema()
-    engine = Engine(schema, limits, compiles=settings.compile)
+    calls = {**NODE_CALLS, **{name: calls for backend in BACKENDS for name, calls in backend.calls.items()}}
+    budget = Budget(schema._schema, calls, settings.max_upstream_calls)  # noqa: SLF001  # there is no other way to it
+    engine = Engine(schema, limits, compiles=settings.compile, check=budget.check)
     shares = settings.share_operations and settings.workers == 1
     endpoint = Endpoint(
         schema,

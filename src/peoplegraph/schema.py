@@ -11,12 +11,17 @@ from peoplegraph.backends import BACKENDS
 from peoplegraph.backends.batching import settle
 from peoplegraph.context import Info
 from peoplegraph.errors import BadInput
+from peoplegraph.graph.cost import NO_CALLS, Calls
 from peoplegraph.graph.node import Node, decode_id
 from peoplegraph.graph.paging import check_keys
 from peoplegraph.graph.scalars import SCALARS
 from peoplegraph.graph.user_errors import USER_ERRORS
 
 _NODES = {kind.__name__: load for backend in BACKENDS for kind, load in backend.nodes.items()}
+
+
+NODE_CALLS = {"Query.nodes": Calls(per="ids", items="ids"), "Person.counterparts": NO_CALLS}
+"""What the root fields below call; `counterparts` is looked at on each type of person."""
 
 
 @strawberry.type

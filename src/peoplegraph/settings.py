@@ -231,6 +231,9 @@ class Settings(BaseSettings):
     max_aliases: int = Field(default=200, ge=0, description="The aliases that an operation may have.")
     max_root_fields: int = Field(default=50, ge=1, description="The root fields that an operation may have.")
     max_directives: int = Field(default=200, ge=0, description="The directives that an operation may have.")
+    max_upstream_calls: int = Field(
+        default=1_000, ge=1, description="The upstream calls that an operation may make, at worst."
+    )
     share_operations: bool = Field(
         default=True,
         description="Whether equal queries under way at once are one execution; with several workers never.",

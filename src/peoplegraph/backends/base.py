@@ -13,6 +13,7 @@ from strawberry import Some
 from peoplegraph.backends.answers import unexpected
 from peoplegraph.context import Context, Info, Session
 from peoplegraph.errors import BadInput
+from peoplegraph.graph.cost import Calls
 from peoplegraph.graph.node import Node
 from peoplegraph.graph.person import Person
 from peoplegraph.systems import System
@@ -52,6 +53,8 @@ class Backend:
     """Root fields for writing."""
     nodes: Mapping[type, Callable[[Info, str], Awaitable[Node | None]]] = field(default_factory=dict)
     """The types that have global ids, each with how one is had by the key in its id."""
+    calls: Mapping[str, Calls] = field(default_factory=dict)
+    """The fields, as `Type.field`, that make more or fewer upstream calls than one each time."""
     by_email: Callable[[Info, str], Awaitable[Person | None]] | None = None
     """How a person is had by email address, where the system can be searched so."""
 

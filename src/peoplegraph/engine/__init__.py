@@ -5,7 +5,7 @@ compiled once. What the compiler declines is run by graphql-core, and nobody can
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from inspect import isawaitable
 from typing import Any
@@ -34,13 +34,21 @@ class Result:
 
 
 class Engine:
-    """Runs operations over a schema; `compiles` off has graphql-core run them all.
+    """Runs operations over a schema; `compiles` off has graphql-core run them all, `check` may refuse one.
 
     Strawberry's extensions are not run: the schema should have none that has a part in resolving, or in the answer.
     """
 
-    def __init__(self, schema: strawberry.Schema, limits: Limits | None = None, *, compiles: bool = True) -> None:
+    def __init__(
+        self,
+        schema: strawberry.Schema,
+        limits: Limits | None = None,
+        *,
+        compiles: bool = True,
+        check: Callable[[Operation, VariableValues], list[GraphQLError]] | None = None,
+    ) -> None:
         self._schema = schema
+        self._check = check
         self._compiles = compiles
         self.documents = Documents(schema, limits or Limits())
 
@@ -58,6 +66,9 @@ class Engine:
             values = get_variable_values(core, definitions, dict(variables or {}))
             if isinstance(values, list):
                 return Result(None, values, executed=False)
+        errors = self._check(operation, values) if self._check else None
+        if errors:
+            return Result(None, errors, executed=False)
         if self._compiles:
             try:
                 plan = operation.plan(values)

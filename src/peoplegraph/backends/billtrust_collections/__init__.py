@@ -8,6 +8,7 @@ from peoplegraph.backends.billtrust_collections.client import CollectionsClient
 from peoplegraph.backends.billtrust_collections.graph import Query, Representative, representative_node
 from peoplegraph.backends.billtrust_collections.loaders import CollectionsLoaders, check
 from peoplegraph.backends.billtrust_collections.mutations import Mutation
+from peoplegraph.graph.cost import BY_EMAIL, NO_CALLS, Calls
 from peoplegraph.systems import System
 
 COLLECTIONS = Backend(
@@ -19,4 +20,14 @@ COLLECTIONS = Backend(
     query=Query,
     mutation=Mutation,
     nodes={Representative: representative_node},
+    calls={
+        "Query.representatives": Calls(per="references", items="references"),
+        "Representative.accounts": Calls(pages=True),
+        "Representative.documents": Calls(pages=True),
+        "Representative.assignee": BY_EMAIL,
+        "Representative.counterparts": BY_EMAIL,
+        "PageInfo.hasNextPage": NO_CALLS,  # the pages above have one more for it
+        "Mutation.linkRepresentativeAccounts": Calls(per="accountNumbers"),
+        "Mutation.linkRepresentativeDocuments": Calls(per="documentNumbers"),
+    },
 )

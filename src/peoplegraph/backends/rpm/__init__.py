@@ -9,6 +9,7 @@ from peoplegraph.backends.rpm.client import RpmClient
 from peoplegraph.backends.rpm.graph import Query, Rep, rep_node
 from peoplegraph.backends.rpm.loaders import RpmLoaders, check
 from peoplegraph.backends.rpm.mutations import Mutation
+from peoplegraph.graph.cost import BY_EMAIL, Calls
 from peoplegraph.systems import System
 
 RPM = Backend(
@@ -20,4 +21,9 @@ RPM = Backend(
     query=Query,
     mutation=Mutation,
     nodes={Rep: rep_node},
+    calls={
+        "Query.reps": Calls(per="repIds", items="repIds"),
+        "Rep.counterparts": BY_EMAIL,
+        "Mutation.updateRep": Calls(2),
+    },
 )
