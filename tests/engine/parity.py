@@ -13,6 +13,12 @@ from graphql.execution.values import VariableValues, get_variable_values
 from peoplegraph.engine.plan import Operation, Plan
 
 
+def is_valid(schema: strawberry.Schema, text: str) -> bool:
+    """Whether a document is valid; of those that hypothesis makes up a few are not."""
+    core: Any = schema._schema  # noqa: SLF001
+    return validate(core, parse(text)) == []
+
+
 def operations(schema: strawberry.Schema, text: str) -> list[Operation]:
     """Return the operations of a document, which is valid."""
     document = parse(text)
