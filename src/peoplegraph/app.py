@@ -1,13 +1,16 @@
 """The wiring diagram: settings → upstream path → request contexts → schema → endpoint."""
 
 import asyncio
+import gc
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from peoplegraph.backends import BACKENDS
 from peoplegraph.context import Context
@@ -19,6 +22,8 @@ from peoplegraph.systems import System
 from peoplegraph.upstream import build_upstream
 from peoplegraph.web.graphql import Endpoint, deadline_s
 from peoplegraph.web.sharing import Sharing
+
+PATH = "/graphql"
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +40,8 @@ def create_app(settings: Settings | None = None) -> Starlette:
         _say(settings)
         async with build_upstream(settings) as upstream:
             app.state.send = upstream.send
+            gc.collect()
+            gc.freeze()  # what is there now stays: the collector need not look at the schema again and again
             yield
 
     def make_context(request: Request, request_id: str) -> Context:
@@ -68,7 +75,20 @@ def create_app(settings: Settings | None = None) -> Starlette:
         sharing=Sharing(settings.deadline_s / 2) if shares else None,
         credential_headers=[header for backend in BACKENDS for header in backend.credential_headers],
     )
-    return Starlette(routes=[Route("/graphql", endpoint)], lifespan=lifespan)
+    return Gateway(routes=[Route(PATH, endpoint)], lifespan=lifespan)
+
+
+class Gateway(Starlette):
+    """Starlette's application, past which the endpoint is met: its middleware and routes cost 20 us a request."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+        if scope["type"] == "http" and scope["path"] == PATH:
+            scope["app"] = self
+            route: Any = self.routes[0]
+            await route.app(scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
 
 
 def _say(settings: Settings) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, TypeVar
@@ -23,6 +24,8 @@ _JSON = {"Content-Type": "application/json"}
 
 MAX_KEY_BYTES = 2000
 """The bytes of a key, percent-encoded; no vendor tells its own bound, and servers take some 8 kB of path."""
+
+_UNRESERVED = re.compile(rf"[A-Za-z0-9_.~-]{{1,{MAX_KEY_BYTES}}}")
 
 UNDECODABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 """What decoding raises for what is not what it should be."""
@@ -116,6 +119,8 @@ def path(*segments: str) -> str:
 
 def quoted(text: str) -> str:
     """Percent-encode a key for a path or a query; raises `BadInput` for one that cannot be sent."""
+    if _UNRESERVED.fullmatch(text):  # as most keys are
+        return text
     try:
         encoded = quote(text, safe="")
     except UnicodeEncodeError:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
-from typing import Any, TypeVar, cast
+from typing import Any, Generic, TypeVar, cast
 
 from aiodataloader import DataLoader
 
@@ -40,6 +40,51 @@ class Loader(DataLoader[K, V]):
             self.clear(key)
 
 
+class Each(Generic[K, V]):
+    """Loads each key by a call of its own, once a request: what a `Loader` is without batches.
+
+    It has no need to wait for other keys, so that a value costs one task and not three.
+    """
+
+    def __init__(self, load: Callable[[K], Awaitable[V | None]]) -> None:
+        self._load = load
+        self._futures: dict[K, asyncio.Future[V | None]] = {}
+
+    def load(self, key: K) -> "asyncio.Future[V | None]":
+        """Return the future of a key's value, None where the system knows none."""
+        future = self._futures.get(key)
+        if future is None:
+            future = self._futures[key] = asyncio.ensure_future(self._one(key))
+            future.add_done_callback(_retrieve)
+        return future
+
+    async def _one(self, key: K) -> V | None:
+        try:
+            return await self._load(key)
+        except NotFound:
+            return None
+
+    def prime(self, key: K, value: V) -> None:
+        """Keep a value that was had by another way, unless the key was asked for already."""
+        if key not in self._futures:
+            future: asyncio.Future[V | None] = asyncio.get_running_loop().create_future()
+            future.set_result(value)
+            self._futures[key] = future
+
+    def holds(self, key: K) -> bool:
+        """Whether `key` was asked for in this request: its value is there or on its way."""
+        return key in self._futures
+
+    def clear(self, key: K) -> None:
+        """Forget a key."""
+        self._futures.pop(key, None)
+
+    def clear_where(self, matches: Callable[[K], bool]) -> None:
+        """Forget the keys that match."""
+        for key in [key for key in self._futures if matches(key)]:
+            del self._futures[key]
+
+
 def _retrieve(future: "asyncio.Future[Any]") -> None:
     if not future.cancelled():
         future.exception()
@@ -55,7 +100,7 @@ def by_key(rows: Iterable[V], key: Callable[[V], K | None]) -> dict[K, V]:
     return index
 
 
-async def each(keys: Iterable[K], load: Callable[[K], Awaitable[V]]) -> list[V | None | Exception]:
+async def each(keys: Sequence[K], load: Callable[[K], Awaitable[V]]) -> list[V | None | Exception]:
     """Load keys side by side, one call each: a value, None where the system knows none, or that key's error."""
 
     async def one(key: K) -> V | None | Exception:
@@ -66,6 +111,8 @@ async def each(keys: Iterable[K], load: Callable[[K], Awaitable[V]]) -> list[V |
         except Exception as error:  # noqa: BLE001  # it is this key's answer, and raised where it is awaited
             return error
 
+    if len(keys) == 1:
+        return [await one(keys[0])]
     return await asyncio.gather(*map(one, keys))
 
 
@@ -78,7 +125,7 @@ async def settle(results: Iterable[Awaitable[V]]) -> list[V]:
 
 
 async def load_many(
-    open_loader: Callable[[], Loader[K, V | None]], keys: Sequence[K], shape: Callable[[K, V], G]
+    open_loader: Callable[[], Loader[K, V | None] | Each[K, V]], keys: Sequence[K], shape: Callable[[K, V], G]
 ) -> list[G | None]:
     """Load keys in their order and shape what was found; an unknown key is None, an error stands in its place."""
     try:

@@ -12,7 +12,7 @@ from typing import Any
 
 import strawberry
 from graphql import GraphQLError, execute
-from graphql.execution.values import VariableValues, get_variable_values
+from graphql.execution.values import VariableValues
 
 from peoplegraph.engine.compiler import Declined
 from peoplegraph.engine.documents import Document, Documents
@@ -60,10 +60,9 @@ class Engine:
     ) -> Result:
         """Run an operation of a document that has no errors."""
         core: Any = self._schema._schema  # noqa: SLF001  # see plan.py
-        definitions = operation.definition.variable_definitions
         values: Any = NO_VARIABLES
-        if definitions:
-            values = get_variable_values(core, definitions, dict(variables or {}))
+        if operation.definition.variable_definitions:
+            values = operation.coerce(variables)
             if isinstance(values, list):
                 return Result(None, values, executed=False)
         errors = self._check(operation, values) if self._check else None

@@ -20,6 +20,7 @@ from graphql.execution.values import VariableValues
 from peoplegraph.engine.compiler import Compiler, Declined
 from peoplegraph.engine.info import info_class
 from peoplegraph.engine.runtime import Run
+from peoplegraph.engine.variables import Coercer
 
 _DECLINED_DIRECTIVES = frozenset({"defer", "stream", "experimental_disableErrorPropagation"})
 
@@ -39,6 +40,8 @@ class Operation:
             if isinstance(each, FragmentDefinitionNode)
         }
         self.declined = self._why_declined()
+        core: Any = schema._schema  # noqa: SLF001  # Strawberry has no other way to it
+        self.coerce = Coercer(core, definition.variable_definitions or ())
         self._conditions = tuple(sorted(set(self._condition_names())))
         self._plans: dict[tuple[Any, ...], Plan] = {}
 

@@ -2,7 +2,7 @@
 
 import json
 import logging
-import uuid
+import os
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
@@ -48,7 +48,7 @@ class Endpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; whatever is wrong with it is answered as a GraphQL error."""
-        request_id = uuid.uuid4().hex
+        request_id = os.urandom(16).hex()
         request = Request(scope, receive)
         kind = JSON
         try:

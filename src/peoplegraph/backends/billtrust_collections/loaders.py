@@ -5,7 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from peoplegraph.backends.batching import Loader, each
+from peoplegraph.backends.batching import Each
 from peoplegraph.backends.billtrust_collections import wire
 from peoplegraph.backends.billtrust_collections.client import CollectionsClient
 from peoplegraph.backends.billtrust_collections.wire import MAX_LIMIT, Page, Sublist
@@ -41,10 +41,8 @@ class CollectionsLoaders:
 
     def __init__(self, client: CollectionsClient) -> None:
         self.client = client
-        self.representative: Loader[str, wire.Representative | None] = Loader(
-            lambda keys: each(keys, self._get_representative)
-        )
-        self._page: Loader[PageKey, Page | None] = Loader(lambda keys: each(keys, self._get_page))
+        self.representative = Each(self._get_representative)
+        self._page = Each(self._get_page)
 
     def forget(self, reference: str) -> None:
         """Drop what was loaded of a representative that has been, or may have been, written to."""

@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal
 
 from peoplegraph.backends.answers import unexpected
-from peoplegraph.backends.batching import Loader, each
+from peoplegraph.backends.batching import Each, Loader, each
 from peoplegraph.backends.billtrust_disputes import wire
 from peoplegraph.backends.billtrust_disputes.client import DisputesClient
 from peoplegraph.backends.billtrust_disputes.wire import Assignee, Department, Roster
@@ -64,15 +65,28 @@ class DisputesLoaders:
         self.client = DisputesClient(context.session(System.DISPUTES), self._tenant)
         self.roster_ahead: bool | None = None
         self._looked_up = 0
-        self.assignee: Loader[Lookup, Assignee | None] = Loader(self._look_up)
-        self.roster: Loader[str, Roster] = Loader(self._list)
-        self.departments: Loader[str, list[Department]] = Loader(self._list_departments)
-        self.current: Loader[str, Assignee | None] = Loader(lambda keys: each(keys, self._get_current))
+        self.current = Each(self._get_current)
+
+    @cached_property
+    def assignee(self) -> Loader[Lookup, Assignee | None]:
+        """Assignees by id and by email."""
+        return Loader(self._look_up)
+
+    @cached_property
+    def roster(self) -> Loader[str, Roster]:
+        """The list call."""
+        return Loader(self._list)
+
+    @cached_property
+    def departments(self) -> Loader[str, list[Department]]:
+        """All departments."""
+        return Loader(self._list_departments)
 
     def forget(self) -> None:
         """Drop everything that was loaded: a write to one assignee may have changed any of its department."""
-        for loader in (self.assignee, self.roster, self.current):
+        for loader in (self.assignee, self.roster):
             loader.clear_all()
+        self.current.clear(WHOLE_TENANT)
 
     async def department(self, department_id: str) -> Department | None:
         """Return a department, or None if there is none by that id: from the one call that lists them all."""

@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import cached_property
 from typing import Any, NamedTuple
 
-from peoplegraph.backends.batching import Loader, by_key, each
+from peoplegraph.backends.batching import Each, Loader, by_key, each
 from peoplegraph.backends.rpm import wire
 from peoplegraph.backends.rpm.client import RpmClient
 from peoplegraph.context import Context
@@ -51,9 +52,16 @@ class RpmLoaders:
 
     def __init__(self, client: RpmClient) -> None:
         self.client = client
-        self.rep: Loader[RepKey, wire.Rep | None] = Loader(lambda keys: each(keys, self._get))
-        self.brief: Loader[int, wire.Rep | None] = Loader(self._get_brief)
-        self._users: Loader[str, dict[int, wire.Rep]] = Loader(self._list_users)
+        self.rep: Each[RepKey, wire.Rep] = Each(self._get)
+
+    @cached_property
+    def brief(self) -> Loader[int, wire.Rep | None]:
+        """What AgentUsers tells of reps, by id."""
+        return Loader(self._get_brief)
+
+    @cached_property
+    def _users(self) -> Loader[str, dict[int, wire.Rep]]:
+        return Loader(self._list_users)
 
     def forget(self, rep_id: int | None) -> None:
         """Drop what was loaded of a rep that has been, or may have been, written to; None is a new one."""
