@@ -2,6 +2,7 @@
 
 import asyncio
 import difflib
+import gc
 import logging
 import signal
 import sys
@@ -57,6 +58,7 @@ def main() -> None:
 def worker() -> Starlette:
     """Return the gateway, in a process of its own."""
     _log()
+    gc.set_threshold(50_000, 20, 100)  # a request makes some thousand objects, and leaves none behind
     return create_app()
 
 

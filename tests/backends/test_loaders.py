@@ -9,6 +9,7 @@ import pytest
 from peoplegraph.backends.billtrust_collections.client import CollectionsClient
 from peoplegraph.backends.billtrust_collections.loaders import CollectionsLoaders
 from peoplegraph.backends.billtrust_collections.wire import Sublist
+from peoplegraph.backends.rpm import wire
 from peoplegraph.backends.rpm.client import RpmClient
 from peoplegraph.backends.rpm.loaders import ByAgency, ByAssignment, ById, RpmLoaders
 from peoplegraph.context import Session
@@ -59,7 +60,7 @@ async def test_a_written_rep_is_forgotten_by_every_key(key: Any) -> None:
     calls: list[str] = []
     loaders = rpm(calls)
     await loaders.rep.load(key)
-    loaders.rep.prime(ById(8), None)
+    loaders.rep.prime(ById(8), wire.Rep(rep_id=8))
     loaders.forget(7)
     await loaders.rep.load(key)
     await loaders.rep.load(ById(8))

@@ -10,6 +10,7 @@ from graphql import (
     GraphQLOutputType,
     GraphQLResolveInfo,
     get_nullable_type,
+    is_non_null_type,
     located_error,
 )
 from graphql.execution.executor import Executor, default_field_resolver
@@ -27,10 +28,11 @@ if TYPE_CHECKING:
 class Late:
     """What stands in a result for a value that is awaited, where nobody expected one."""
 
-    __slots__ = ("awaitable", "position", "site")
+    __slots__ = ("awaitable", "is_nullable", "position", "site")
 
-    def __init__(self, awaitable: Awaitable[Any], site: Site, position: Position) -> None:
+    def __init__(self, awaitable: Awaitable[Any], type_: GraphQLOutputType, site: Site, position: Position) -> None:
         self.awaitable = awaitable
+        self.is_nullable = not is_non_null_type(type_)
         self.site = site
         self.position = position
 
@@ -139,16 +141,16 @@ class Run:
         completed = self._executor.complete_awaitable_value(
             type_, site.details, self.resolve_info(site, position), as_path(position), awaitable, None
         )
-        return self._noted(completed, site, position)
+        return self._noted(completed, type_, site, position)
 
     def delegated(self, value: Any, type_: GraphQLOutputType, site: Site, position: Position) -> Any:
         """Have graphql-core complete a value."""
         info = self.resolve_info(site, position)
         completed = self._executor.complete_value(type_, site.details, info, as_path(position), value, None)
-        return self._noted(completed, site, position) if is_awaitable(completed) else completed
+        return self._noted(completed, type_, site, position) if is_awaitable(completed) else completed
 
-    def _noted(self, awaitable: Any, site: Site, position: Position) -> Late:
-        late = Late(awaitable, site, position)
+    def _noted(self, awaitable: Any, type_: GraphQLOutputType, site: Site, position: Position) -> Late:
+        late = Late(awaitable, type_, site, position)
         self._late.append(late)
         return late
 
@@ -328,7 +330,7 @@ class _Pending:
         if not isinstance(error, Exception):
             error = TypeError(f"Unexpected error value: {error!r}")
         located = run.located(error, site, self.position)
-        if site.is_nullable and self.late is None:
+        if site.is_nullable if self.late is None else self.late.is_nullable:
             run.collected.add(located, self.position)
         else:
             run.vanish(self.position, site, located)

@@ -96,7 +96,7 @@ class Pool:
         self._size = limits.concurrency
         self._pace = Pace(limits.calls_per_second) if limits.calls_per_second else None
         self._busy = 0
-        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._waiting: deque[asyncio.Future[bool]] = deque()
         self._idle: deque[Connection] = deque()
         self._open: set[Connection] = set()
         self._sweeper: asyncio.TimerHandle | None = None
@@ -169,23 +169,26 @@ class Pool:
 
     async def _slot(self, call: Call) -> None:
         """Wait, first come first served, for one of the connections that may be busy at once."""
-        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        waiter: asyncio.Future[bool] = loop.create_future()
         self._waiting.append(waiter)
+        timer = loop.call_at(call.deadline, _expire, waiter)
         try:
-            async with asyncio.timeout_at(call.deadline):
-                await waiter
-        except BaseException as error:
-            if waiter.done() and not waiter.cancelled():
+            has_slot = await waiter
+        except BaseException:
+            if not waiter.cancelled() and waiter.result():
                 self._free()  # it was handed over in the very moment
-            if isinstance(error, TimeoutError):
-                raise not_called(call) from None
             raise
+        finally:
+            timer.cancel()
+        if not has_slot:
+            raise not_called(call)
 
     def _free(self) -> None:
         while self._waiting:
             waiter = self._waiting.popleft()
             if not waiter.done():
-                waiter.set_result(None)
+                waiter.set_result(True)
                 return
         self._busy -= 1
 
@@ -303,6 +306,11 @@ class Pool:
         if call.method in ("POST", "PUT", "PATCH"):
             head += "Content-Length: 0\r\n"
         return f"{head}\r\n".encode("ascii")
+
+
+def _expire(waiter: "asyncio.Future[bool]") -> None:
+    if not waiter.done():
+        waiter.set_result(False)
 
 
 def _literal(host: str, port: int) -> Sequence[Any] | None:

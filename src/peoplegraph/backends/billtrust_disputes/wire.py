@@ -115,30 +115,32 @@ class Roster:
     """
 
     def __init__(self, understood: list[Assignee], *, broken: bool = False) -> None:
+        if len({a.assignee_id for a in understood}) < len(understood):
+            understood = list(by_key(understood, lambda a: a.assignee_id).values())
         self._understood = understood
         self.broken = broken
 
     @cached_property
     def by_id(self) -> dict[str, Assignee]:
         """The assignees by id."""
-        return by_key(self._understood, lambda a: a.assignee_id)
+        return {a.assignee_id: a for a in self._understood}
 
     @cached_property
     def by_email(self) -> dict[str, Assignee]:
         """The assignees by case-folded address; of several with one address, the first."""
-        return by_key(self._understood, lambda a: a.email.casefold() if a.email else None)
+        return {a.person.email.casefold(): a for a in reversed(self._understood) if a.person and a.person.email}
 
     @cached_property
     def _by_department(self) -> dict[str | None, list[Assignee]]:
         departments: dict[str | None, list[Assignee]] = {}
-        for assignee in self.by_id.values():
+        for assignee in self._understood:
             departments.setdefault(assignee.department_id, []).append(assignee)
         return departments
 
     def all(self) -> list[Assignee]:
         """Return every assignee once, or raise `BadResponse` if some rows cannot be understood."""
         self._check()
-        return list(self.by_id.values())
+        return self._understood
 
     def of_department(self, department_id: str) -> list[Assignee]:
         """Return a department's assignees, or raise `BadResponse` if some rows cannot be understood."""
