@@ -2,7 +2,7 @@
 
 import json
 import logging
-import os
+import secrets
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
@@ -48,7 +48,7 @@ class Endpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; whatever is wrong with it is answered as a GraphQL error."""
-        request_id = os.urandom(16).hex()
+        request_id = secrets.token_hex(16)
         request = Request(scope, receive)
         kind = JSON
         try:
