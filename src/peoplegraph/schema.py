@@ -20,7 +20,10 @@ from peoplegraph.graph.user_errors import USER_ERRORS
 _NODES = {kind.__name__: load for backend in BACKENDS for kind, load in backend.nodes.items()}
 
 
-NODE_CALLS = {"Query.nodes": Calls(per="ids", items="ids"), "Person.counterparts": NO_CALLS}
+NODE_CALLS = {
+    "Query.nodes": Calls(per="ids", items="ids", once={"by email": 4, "users of RPM": 1}),
+    "Person.counterparts": NO_CALLS,
+}
 """What the root fields below call; `counterparts` is looked at on each type of person."""
 
 

@@ -65,6 +65,14 @@ def test_hostile_documents_are_refused_quickly(text: str) -> None:
         assert engine.documents.get(text) is engine.documents.get(text)
 
 
+@pytest.mark.parametrize("text", ["{ nope }", "{ sure", "{ a: sure b: sure }"])
+def test_a_refusal_keeps_nothing_of_the_document(text: str) -> None:
+    """Neither the syntax tree nor the frames that it was made in."""
+    (error,) = Document(SCHEMA, text, Limits(aliases=1)).errors
+    assert (error.nodes, error.__traceback__, error.__context__) == (None, None, None)
+    assert error.locations
+
+
 def test_introspection_passes() -> None:
     """What tools ask for is within every bound."""
     assert errors(get_introspection_query(descriptions=True, input_value_deprecation=True)) == []
@@ -78,7 +86,7 @@ def test_the_store_is_bounded_in_number_and_bytes() -> None:
         documents.get(f"{{ nope{number} }}")
         assert documents.get("{ sure }") is kept
     assert repr(documents).startswith("<Documents 3, ")
-    small = Documents(SCHEMA, Limits(), max_bytes=8_000)
+    small = Documents(SCHEMA, Limits(), max_bytes=16_000)
     for number in range(5):
         small.get(f"{{ a{number}: sure }}")
     assert repr(small).startswith("<Documents 2, ")

@@ -1,6 +1,8 @@
 """Plans: what is compiled once, what resolvers are given, and what is left to graphql-core."""
 
 import asyncio
+import enum
+import itertools
 import logging
 from typing import Any
 
@@ -10,6 +12,7 @@ from graphql import GraphQLError
 
 from peoplegraph.engine import Engine
 from peoplegraph.engine.compiler import Declined
+from peoplegraph.engine.plan import MAX_PLANS
 from peoplegraph.engine.sites import attribute_chain
 from tests.engine.chaos import SCHEMA, Chaos
 from tests.engine.parity import assert_equal, operations, values
@@ -189,6 +192,79 @@ async def test_a_level_begins_in_one_turn_of_the_loop() -> None:
     text = '{ a: quick { x: order(name: "ax") y: order(name: "ay") } b: quick { x: order(name: "bx") } }'
     await assert_equal(OWN, text)
     assert seen[:3] == ["ax", "ay", "bx"]
+
+
+@strawberry.enum
+class Odd(enum.Enum):
+    """An enum whose members cannot be keys."""
+
+    A = "a"
+    __hash__ = None  # type: ignore[assignment]
+
+
+@strawberry.type
+class Corners:
+    """What once broke, or was shared."""
+
+    name: str = "n"
+
+    @strawberry.field
+    def keyword(self, *, x: int = 5) -> str | None:  # noqa: ARG002  # that is the point
+        return self.name
+
+    @strawberry.field
+    def both(self, root: strawberry.Parent[Any]) -> str:
+        return f"{root is self or root}"
+
+    @strawberry.field
+    def odd(self) -> Odd:
+        return Odd.A
+
+    @strawberry.field
+    def counted(self, x: strawberry.scalars.JSON) -> int:
+        counter: Any = x
+        counter["n"] = counter.get("n", 0) + 1
+        return int(counter["n"])
+
+
+CORNERS = strawberry.Schema(Corners)
+
+
+@pytest.mark.parametrize(
+    ("text", "variables"),
+    [
+        ("query ($x: Int = 3) { keyword(x: $x) }", {"x": None}),
+        ("{ both }", {}),
+        ("{ a: counted(x: {}) b: counted(x: {}) }", {}),
+    ],
+)
+async def test_corners(text: str, variables: dict[str, Any]) -> None:
+    """Keywords of a resolver, a parent by another name, literals that are changed: once, and once more."""
+    for _ in range(2):
+        await assert_equal(CORNERS, text, root=Corners(), **variables)
+
+
+@pytest.mark.parametrize(
+    ("text", "variables"), [("{ odd }", {}), ("query ($s: Boolean = true) { name @skip(if: $s) }", {"s": None})]
+)
+async def test_what_cannot_be_compiled_is_left_to_graphql_core(text: str, variables: dict[str, Any]) -> None:
+    """Whatever goes wrong in compiling, the operation is answered, or refused, as graphql-core does."""
+    engine = Engine(CORNERS)
+    plain = Engine(CORNERS, compiles=False)
+    operation = engine.documents.get(text).operation(None)
+    mine = await engine.run(operation, variables, None, Corners())
+    theirs = await plain.run(plain.documents.get(text).operation(None), variables, None, Corners())
+    assert (mine.data, [e.formatted for e in mine.errors]) == (theirs.data, [e.formatted for e in theirs.errors])
+
+
+def test_the_plans_of_an_operation_are_bounded() -> None:
+    """Conditions that turn out in very many ways keep the last few plans."""
+    names = [f"s{n}" for n in range(6)]
+    fields = " ".join(f"f{n}: sure @skip(if: ${n})" for n in names)
+    (operation,) = operations(SCHEMA, f"query ({', '.join(f'${n}: Boolean!' for n in names)}) {{ {fields} sure }}")
+    for chosen in itertools.product([True, False], repeat=6):
+        operation.plan(values(operation, dict(zip(names, chosen, strict=True))))  # type: ignore[arg-type]
+    assert len(operation._plans) == MAX_PLANS  # noqa: SLF001
 
 
 def test_attribute_chains() -> None:

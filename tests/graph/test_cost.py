@@ -29,8 +29,9 @@ OPERATIONS: list[tuple[str, dict[str, Any], int]] = [
     ('{ representative(reference: "REP-021") { assignee { email } counterparts { id } } }', {}, 5),
     ("{ assignees(first: 200) { nodes { department { code defaultAssignee { email } } } } }", {}, 5),
     ("{ departments { assignees { nodes { email counterparts { id } } } } }", {}, 5),
-    ("{ reps(repIds: [1001, 1002, 1003]) { counterparts { id } } }", {}, 7),
-    ('{ nodes(ids: ["a", "b"]) { id ... on Representative { supervisor { name } } } }', {}, 4),
+    ("{ reps(repIds: [1001, 1002, 1003]) { counterparts { id } } }", {}, 8),
+    ("{ reps(repIds: [1001, 1002]) { name } }", {}, 3),
+    ('{ nodes(ids: ["a", "b"]) { id ... on Representative { supervisor { name } } } }', {}, 9),
     (
         """{ ...Q } fragment Q on Query { representative(reference: "REP-001") { ...R ...R } }
         fragment R on Representative { supervisor { name } }""",
@@ -75,6 +76,23 @@ def test_fragments_that_double_are_counted_in_linear_time() -> None:
         + " fragment F7 on Representative { name }"
     )
     assert at_worst(text, {}) == 2**8 - 1
+
+
+def test_spreads_that_double_are_counted_in_linear_time() -> None:
+    """A fragment counts once in a selection, however often it is spread."""
+    text = '{ representative(reference: "A") { ...F0 } } ' + " ".join(
+        f"fragment F{n} on Representative {{ ...F{n + 1} ...F{n + 1} }}" for n in range(60)
+    )
+    assert at_worst(text + " fragment F60 on Representative { supervisor { name } }", {}) == 2
+
+
+def test_what_mutations_have_asked_anew() -> None:
+    """Behind each mutation what is had once for an operation may have to be had again."""
+    text = "mutation { %s }" % " ".join(
+        f'm{n}: updateRepresentative(reference: "A", input: {{}}) {{ representative {{ assignee {{ email }} }} }}'
+        for n in range(3)
+    )
+    assert at_worst(text, {}) == 3 * (1 + 1 + 4)
 
 
 async def test_an_operation_beyond_the_bound_is_refused(gateway_with: MakeGateway) -> None:

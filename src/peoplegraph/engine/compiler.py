@@ -229,9 +229,8 @@ class Compiler:
         if chain is not None:
             return ".".join([source, *chain])
         given = [source] if resolver.self_parameter else []
-        given += [
-            f"{p.name}={source}" for p in (resolver.parent_parameter, resolver.root_parameter) if p is not None
-        ]
+        parents = {p.name for p in (resolver.parent_parameter, resolver.root_parameter) if p is not None}
+        given += [f"{name}={source}" for name in sorted(parents)]
         if resolver.info_parameter is not None:
             given.append(f"{resolver.info_parameter.name}=I(run, {self._name('S', site)}, {here})")
         if field.arguments:
@@ -284,7 +283,9 @@ class Compiler:
             enum: Any = type_.wrapped_cls
             members = {member: type_.coerce_output_value(member) for member in enum}
             quick = f"{value}.__class__ is {self._name('C', enum)}"
-            change = f"{value} = {self._name('M', members)}[{value}]"
+            change = (
+                f"{value} = {self._name('M', members)}.get({value}) or {self._slow('leaf', declared, site, place)}"
+            )
         else:
             quick = f"{value}.__class__ in {self._name('C', _SCALARS)}"
             coerced = self._variable()

@@ -12,11 +12,11 @@ from peoplegraph.engine.limits import Limits, check
 from peoplegraph.engine.plan import Operation
 
 MAX_DOCUMENTS = 1_000
-MAX_BYTES = 64 * 1024 * 1024
+MAX_BYTES = 128 * 1024 * 1024
 """What the documents that are kept may take together, roughly."""
 
-BYTES_A_CHARACTER = 100
-"""What a document takes for each of its characters, with a plan, roughly: a syntax tree is most of it."""
+BYTES_A_CHARACTER = 500
+"""What a document takes for each of its characters, roughly, with a plan or two."""
 
 
 class Document:
@@ -28,9 +28,9 @@ class Document:
         try:
             document = parse(text, max_tokens=limits.tokens, max_source_length=limits.characters)
         except GraphQLError as error:
-            self.errors = [error]
+            self.errors = [_bare(error)]
             return
-        self.errors = check(document, limits) or _validated(schema, document)
+        self.errors = [_bare(error) for error in check(document, limits) or _validated(schema, document)]
         if not self.errors:
             self.operations = {
                 definition.name.value if definition.name else None: Operation(schema, document, definition)
@@ -90,6 +90,13 @@ class Documents:
             dropped = self._documents.popitem(last=False)
             self._bytes -= _size(*dropped)
         return document
+
+
+def _bare(error: GraphQLError) -> GraphQLError:
+    """Take from an error what would keep the syntax tree, or the frames that it was raised in."""
+    error.nodes = None
+    error.__traceback__ = error.__context__ = error.__cause__ = None
+    return error
 
 
 def _size(text: str, document: Document) -> int:

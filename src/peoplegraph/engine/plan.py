@@ -1,5 +1,7 @@
 """A plan: one operation of one document, compiled; immutable, and run as often as one likes."""
 
+import logging
+from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any
@@ -22,6 +24,11 @@ from peoplegraph.engine.info import info_class
 from peoplegraph.engine.runtime import Run
 from peoplegraph.engine.variables import Coercer
 
+log = logging.getLogger(__name__)
+
+MAX_PLANS = 8
+"""The plans that an operation keeps: one for each way in which its conditions turned out lately."""
+
 _DECLINED_DIRECTIVES = frozenset({"defer", "stream", "experimental_disableErrorPropagation"})
 
 
@@ -43,7 +50,7 @@ class Operation:
         core: Any = schema._schema  # noqa: SLF001  # Strawberry has no other way to it
         self.coerce = Coercer(core, definition.variable_definitions or ())
         self._conditions = tuple(sorted(set(self._condition_names())))
-        self._plans: dict[tuple[Any, ...], Plan] = {}
+        self._plans: OrderedDict[tuple[Any, ...], Plan] = OrderedDict()
 
     def plan(self, variable_values: VariableValues) -> "Plan":
         """Return the plan for these values of the variables. Raises `Declined`."""
@@ -52,12 +59,21 @@ class Operation:
         key = tuple(variable_values.coerced.get(name) for name in self._conditions)
         plan = self._plans.get(key)
         if plan is None:
-            try:
-                plan = self._plans[key] = Plan(self, variable_values)
-            except Declined as error:
-                self.declined = str(error)
-                raise
+            plan = self._plans[key] = self._compiled(variable_values)
+            if len(self._plans) > MAX_PLANS:
+                self._plans.popitem(last=False)
         return plan
+
+    def _compiled(self, variable_values: VariableValues) -> "Plan":
+        try:
+            return Plan(self, variable_values)
+        except Declined as error:
+            self.declined = str(error)
+            raise
+        except Exception as error:
+            # graphql-core has the last word: it knows what to say, and a bug of ours costs time and no answer
+            log.debug("compiling failed", exc_info=True)
+            raise Declined(f"it cannot be compiled: {type(error).__name__}") from error
 
     def _why_declined(self) -> str | None:
         if self.definition.operation is OperationType.SUBSCRIPTION:

@@ -74,7 +74,7 @@ class Run:
 
     def leaf(self, value: Any, type_: Any, site: Site, position: Position) -> Any:
         """Return a leaf that is not of the class that it mostly is, as GraphQL coerces it."""
-        if value is None:
+        if value is None or value is Undefined:
             return None
         if isinstance(value, Exception):
             raise value
@@ -321,7 +321,7 @@ class _Pending:
             holder[site.response_name] = run.plan.completers[site.index](value, self.position, run)
             if run.has_late:
                 run.place_late(holder)
-        except Exception as error:  # noqa: BLE001  # see above
+        except BaseException as error:  # noqa: BLE001  # in a callback there is nobody else to take it
             run.place_late([])
             self._fail(error)
 

@@ -25,6 +25,9 @@ from strawberry.types.base import StrawberryList, StrawberryMaybe, StrawberryOpt
 from strawberry.types.enum import StrawberryEnumDefinition
 from strawberry.types.field import StrawberryField
 
+_IMMUTABLE = (str, int, float, bool)
+"""The scalars of which all calls may be given the same value; one of a schema's own may be anything."""
+
 DEFINITION = "strawberry-definition"
 """The extension in which Strawberry leaves its own definition of a type or a field."""
 
@@ -79,9 +82,11 @@ def attribute_chain(function: Any) -> tuple[str, ...] | None:
 
     A call costs as much as two attributes. Python's own instructions tell; what they do not tell is called.
     """
-    if not isinstance(function, FunctionType) or function.__code__.co_argcount != 1:
+    if not isinstance(function, FunctionType):
         return None
     code = function.__code__
+    if code.co_argcount != 1 or code.co_kwonlyargcount or code.co_flags & inspect.CO_VARKEYWORDS:
+        return None
     if code.co_flags & (
         inspect.CO_COROUTINE | inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR | inspect.CO_VARARGS
     ):
@@ -187,4 +192,6 @@ def _is_shared(type_: Any, registry: Any) -> bool:
         return _is_shared(type_.of_type, registry)
     if isinstance(type_, StrawberryList) or type_ is GlobalID:
         return False
-    return isinstance(type_, StrawberryEnumDefinition) or is_scalar(type_, registry)
+    return isinstance(type_, StrawberryEnumDefinition) or (
+        is_scalar(type_, registry) and (type_ in _IMMUTABLE or type_ is strawberry.ID)
+    )

@@ -13,6 +13,7 @@ from graphql import (
     GraphQLError,
     GraphQLObjectType,
     GraphQLSchema,
+    OperationType,
     get_argument_values,
     get_named_type,
     get_nullable_type,
@@ -89,7 +90,12 @@ class Budget:
         root = self._schema.get_root_type(operation.definition.operation)
         if root is None:
             return 0
-        return _Walk(self._schema, self._calls, operation, variables).of(root, [operation.definition], 1).total
+        walk = _Walk(self._schema, self._calls, operation, variables)
+        if (
+            operation.definition.operation is OperationType.MUTATION
+        ):  # each root field may make the next one ask anew
+            return sum(each.total for each in walk.fields(root, [operation.definition], 1))
+        return walk.of(root, [operation.definition], 1).total
 
 
 class _Walk:
@@ -114,27 +120,37 @@ class _Walk:
         known = self._known.get(key)
         if known is None:
             self._known[key] = _Sum(0, {})
-            fields: dict[str, list[FieldNode]] = {}
-            for parent in parents:
-                for node in self._selected(type_, parent):
-                    fields.setdefault(node.alias.value if node.alias else node.name.value, []).append(node)
-            known = self._known[key] = _added(self._field(type_, nodes, first) for nodes in fields.values())
+            known = self._known[key] = _added(self.fields(type_, parents, first))
         return known
 
-    def _selected(self, type_: GraphQLObjectType, parent: Any) -> Iterator[FieldNode]:
+    def fields(self, type_: GraphQLObjectType, parents: list[Any], first: int) -> Iterator[_Sum]:
+        """Yield the calls of each field."""
+        fields: dict[str, list[FieldNode]] = {}
+        entered: set[str] = set()
+        for parent in parents:
+            for node in self._selected(type_, parent, entered):
+                fields.setdefault(node.alias.value if node.alias else node.name.value, []).append(node)
+        yield from (self._field(type_, nodes, first) for nodes in fields.values())
+
+    def _selected(self, type_: GraphQLObjectType, parent: Any, entered: set[str]) -> Iterator[FieldNode]:
+        """Yield the fields that are selected of a type, each fragment entered once."""
         for node in parent.selection_set.selections if parent.selection_set else ():
             if isinstance(node, FieldNode):
                 yield node
                 continue
-            spread = isinstance(node, FragmentSpreadNode)
-            inner = self._fragments[node.name.value].definition if spread else node
+            inner = node
+            if isinstance(node, FragmentSpreadNode):
+                if node.name.value in entered:
+                    continue
+                entered.add(node.name.value)
+                inner = self._fragments[node.name.value].definition
             condition = inner.type_condition and type_from_ast(self._schema, inner.type_condition)
             if (
                 condition is None
                 or condition is type_
                 or (is_abstract_type(condition) and self._schema.is_sub_type(condition, type_))
             ):
-                yield from self._selected(type_, inner)
+                yield from self._selected(type_, inner, entered)
 
     def _field(self, type_: GraphQLObjectType, nodes: list[FieldNode], first: int) -> _Sum:
         name = nodes[0].name.value

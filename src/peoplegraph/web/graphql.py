@@ -57,7 +57,7 @@ class Endpoint:
                 response.headers["X-Request-Id"] = request_id
                 await response(scope, receive, send)
                 return
-            kind = media_type(request.headers.get("accept"))
+            kind = media_type(", ".join(request.headers.getlist("accept")))
             status, body = await self._answer(request, request_id, kind, receive)
             await _respond(send, status, body, kind, request_id)
         except RequestError as error:

@@ -85,7 +85,7 @@ async def body_of_post(content_type: str | None, receive: Receive, max_bytes: in
     if kind != JSON or not all(charset in ("utf-8", "utf8") for charset in charsets):
         raise RequestError(415, f"The content type must be {JSON}, in UTF-8", Accept_Post=JSON)
     message = await receive()
-    body: bytes = message.get("body", b"")
+    body = bytearray(message.get("body", b""))
     while message["type"] != "http.disconnect" and message.get("more_body") and len(body) <= max_bytes:
         message = await receive()
         body += message.get("body", b"")
@@ -93,7 +93,7 @@ async def body_of_post(content_type: str | None, receive: Receive, max_bytes: in
         raise ClientDisconnect
     if len(body) > max_bytes:
         raise RequestError(413, f"The request's body may have at most {max_bytes:,} bytes")
-    return body
+    return bytes(body)
 
 
 def of_post(body: bytes) -> Asked:

@@ -22,7 +22,7 @@ RPM = Backend(
     mutation=Mutation,
     nodes={Rep: rep_node},
     calls={
-        "Query.reps": Calls(per="repIds", items="repIds"),
+        "Query.reps": Calls(per="repIds", items="repIds", once={"users of RPM": 1}),
         "Rep.counterparts": BY_EMAIL,
         "Mutation.updateRep": Calls(2),
     },
