@@ -186,6 +186,15 @@ async def test_a_run_that_is_cancelled_cancels_what_it_began() -> None:
     assert seen == ["cancelled", "cancelled"]
 
 
+@pytest.mark.parametrize("text", ["{ cancelled }", "{ cancelled name: __typename quick { __typename } }"])
+async def test_what_a_resolver_waits_for_may_be_cancelled(text: str) -> None:
+    """That is its field's error, alone and beside others, and does not cancel the run."""
+    engine = Engine(OWN)
+    result = await engine.run(engine.documents.get(text).operation(None), {})
+    assert result.data["cancelled"] is None
+    assert [error.path for error in result.errors] == [["cancelled"]]
+
+
 async def test_a_level_begins_in_one_turn_of_the_loop() -> None:
     """What loaders batch are the calls of one turn: a level's fields are called in order, before any comes back."""
     seen.clear()

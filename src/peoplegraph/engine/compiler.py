@@ -370,6 +370,8 @@ def _classes(type_: GraphQLObjectType) -> set[type]:
     definition: Any = type_.extensions.get(DEFINITION)
     if definition is None or definition.is_type_of or definition.concrete_of:
         return set()
+    if issubclass(definition.origin, Exception):  # returned, one is the field's error
+        return set()
     return {definition.origin}
 
 

@@ -292,6 +292,11 @@ class _Pending:
             return
         try:
             value = await self.awaitable
+        except asyncio.CancelledError as error:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            self._fail(error)  # what it waited for was cancelled, and not this run
         except Exception as error:  # noqa: BLE001  # whatever a resolver raises is the field's error
             self._fail(error)
         else:
