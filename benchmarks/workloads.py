@@ -22,7 +22,7 @@ NGINX = """
 daemon off; worker_processes 1; pid {folder}/pid; error_log {folder}/error.log;
 events {{ worker_connections 2048; }}
 http {{
-  access_log {access}; keepalive_requests 100000000; open_file_cache max=1000; default_type application/json;
+  access_log off; keepalive_requests 100000000; open_file_cache max=1000; default_type application/json;
   client_body_temp_path {folder}/1; proxy_temp_path {folder}/2; fastcgi_temp_path {folder}/3;
   uwsgi_temp_path {folder}/4; scgi_temp_path {folder}/5;
   server {{ listen 127.0.0.1:{port}; root {folder}/www; }}
@@ -73,7 +73,7 @@ def upstream(folder: Path, port: int, *, core: int | None = None) -> Iterator[st
         sys.exit("nginx is needed: apt-get install nginx-light")
     write_files(folder)
     config = folder / "nginx.conf"
-    config.write_text(NGINX.format(folder=folder, port=port, access="off"))
+    config.write_text(NGINX.format(folder=folder, port=port))
     with started([nginx, "-c", str(config)], core=core):
         time.sleep(0.5)
         yield f"http://127.0.0.1:{port}"

@@ -1,7 +1,6 @@
 """The wiring diagram: settings → upstream path → request contexts → schema → endpoint."""
 
 import asyncio
-import gc
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -40,8 +39,6 @@ def create_app(settings: Settings | None = None) -> Starlette:
         _say(settings)
         async with build_upstream(settings) as upstream:
             app.state.send = upstream.send
-            gc.collect()
-            gc.freeze()  # what is there now stays: the collector need not look at the schema again and again
             yield
 
     def make_context(request: Request, request_id: str) -> Context:

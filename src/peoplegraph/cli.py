@@ -58,8 +58,11 @@ def main() -> None:
 def worker() -> Starlette:
     """Return the gateway, in a process of its own."""
     _log()
+    gateway = create_app()
+    gc.collect()
+    gc.freeze()  # what is there now stays: the collector need not look at the schema again and again
     gc.set_threshold(50_000, 20, 100)  # a request makes some thousand objects, and leaves none behind
-    return create_app()
+    return gateway
 
 
 @app.callback(invoke_without_command=True)

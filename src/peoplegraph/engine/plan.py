@@ -8,9 +8,9 @@ from typing import Any
 
 import strawberry
 from graphql import (
+    DirectiveNode,
     DocumentNode,
     FragmentDefinitionNode,
-    Node,
     OperationDefinitionNode,
     OperationType,
     VariableNode,
@@ -41,11 +41,10 @@ class Operation:
         self.schema = schema
         self.document = document
         self.definition = definition
-        self.fragments = {
-            each.name.value: FragmentDetails(each)
-            for each in document.definitions
-            if isinstance(each, FragmentDefinitionNode)
+        self.fragment_definitions = {
+            each.name.value: each for each in document.definitions if isinstance(each, FragmentDefinitionNode)
         }
+        self.fragments = {name: FragmentDetails(each) for name, each in self.fragment_definitions.items()}
         self.declined = self._why_declined()
         core: Any = schema._schema  # noqa: SLF001  # Strawberry has no other way to it
         self.coerce = Coercer(core, definition.variable_definitions or ())
@@ -78,20 +77,28 @@ class Operation:
     def _why_declined(self) -> str | None:
         if self.definition.operation is OperationType.SUBSCRIPTION:
             return "it is a subscription"
-        for node in _walk(self.definition, *(fragment.definition for fragment in self.fragments.values())):
-            for directive in getattr(node, "directives", None) or ():
-                if directive.name.value in _DECLINED_DIRECTIVES:
-                    return f"it has @{directive.name.value}"
+        for directive in self._directives():
+            if directive.name.value in _DECLINED_DIRECTIVES:
+                return f"it has @{directive.name.value}"
         return None
 
     def _condition_names(self) -> Iterator[str]:
         """Yield the variables that decide which fields there are."""
-        for node in _walk(self.definition, *(fragment.definition for fragment in self.fragments.values())):
-            for directive in getattr(node, "directives", None) or ():
-                if directive.name.value in ("skip", "include"):
-                    for argument in directive.arguments or ():
-                        if isinstance(argument.value, VariableNode):
-                            yield argument.value.name.value
+        for directive in self._directives():
+            if directive.name.value in ("skip", "include"):
+                for argument in directive.arguments or ():
+                    if isinstance(argument.value, VariableNode):
+                        yield argument.value.name.value
+
+    def _directives(self) -> Iterator[DirectiveNode]:
+        """Yield the directives of the operation and of all fragments."""
+        stack: list[Any] = [self.definition, *self.fragment_definitions.values()]
+        while stack:
+            node = stack.pop()
+            yield from node.directives or ()
+            selection_set = getattr(node, "selection_set", None)  # a spread has none
+            if selection_set is not None:
+                stack.extend(selection_set.selections)
 
 
 class Plan:
@@ -99,7 +106,6 @@ class Plan:
 
     def __init__(self, operation: Operation, variable_values: VariableValues) -> None:
         schema: Any = operation.schema
-        self._operation = operation
         core = schema._schema  # noqa: SLF001  # Strawberry has no other way to it
         root_type = core.get_root_type(operation.definition.operation)
         if root_type is None:
@@ -110,10 +116,8 @@ class Plan:
             schema,
             self.info_class,
             lambda type_, details: (
-                (
-                    collect_subfields(
-                        core, operation.fragments, variable_values, operation.definition, type_, details
-                    )
+                collect_subfields(
+                    core, operation.fragments, variable_values, operation.definition, type_, details
                 ).grouped_field_set
             ),
         )
@@ -139,7 +143,7 @@ def _executor(core: Any, operation: Operation, run: Run) -> Executor[Any]:
     """Return what graphql-core would run the operation with: it does what the compiled functions leave to it."""
     return Executor(
         core,
-        {name: fragment.definition for name, fragment in operation.fragments.items()},
+        operation.fragment_definitions,
         operation.fragments,
         run.root,
         run.context,
@@ -149,14 +153,3 @@ def _executor(core: Any, operation: Operation, run: Run) -> Executor[Any]:
         default_type_resolver,
         default_field_resolver,
     )
-
-
-def _walk(*nodes: Node) -> Iterator[Node]:
-    """Yield every node that selects something, or has a directive."""
-    stack: list[Any] = list(nodes)
-    while stack:
-        node = stack.pop()
-        yield node
-        selection_set = getattr(node, "selection_set", None)
-        if selection_set is not None:
-            stack.extend(selection_set.selections)

@@ -58,7 +58,7 @@ class Run:
 
     def spawn(self, awaitable: Awaitable[Any], holder: Any, site: Site, position: Position) -> None:
         """Await a resolver's value; it is completed, and put in its place, when it comes."""
-        self._pending.append(_Pending(self, awaitable, holder, site, position))
+        self._pending.append(_Pending(self, awaitable, holder, site.response_name, site, position))
 
     def error(self, error: Exception, site: Site, position: Position) -> None:
         """Take the error of a field, or an item, that becomes null for it."""
@@ -76,10 +76,9 @@ class Run:
         """Return a leaf that is not of the class that it mostly is, as GraphQL coerces it."""
         if value is None or value is Undefined:
             return None
-        if isinstance(value, Exception):
-            raise value
-        if is_awaitable(value):
-            return self.late(value, type_, site, position)
+        late = self._late_if_awaitable(value, type_, site, position)
+        if late is not None:
+            return late
         leaf = get_nullable_type(type_)
         coerced = leaf.coerce_output_value(value)
         if coerced is None or coerced is Undefined:
@@ -91,20 +90,20 @@ class Run:
 
     def items(self, value: Any, type_: Any, site: Site, position: Position) -> Any:
         """Return a list of what is none, or what stands for it."""
-        if isinstance(value, Exception):
-            raise value
-        if is_awaitable(value) or is_async_iterable(value):
-            return self.late(value, type_, site, position)
+        late = self._late_if_awaitable(value, type_, site, position)
+        if late is not None:
+            return late
+        if is_async_iterable(value):
+            return self.delegated(value, type_, site, position)
         if not is_iterable(value):
             raise GraphQLError(f"Expected Iterable, but did not find one for field '{site.name}'.")
         return list(value)
 
     def checked(self, value: Any, declared: Any, site: Site, position: Position, classes: set[type]) -> Any:
         """Check an object of a class that was not seen before; return what stands for it if it cannot be used."""
-        if isinstance(value, Exception):
-            raise value
-        if is_awaitable(value):
-            return self.late(value, declared, site, position)
+        late = self._late_if_awaitable(value, declared, site, position)
+        if late is not None:
+            return late
         type_ = get_nullable_type(declared)
         if type_.is_type_of is None:
             classes.add(value.__class__)
@@ -119,10 +118,9 @@ class Run:
 
     def abstract(self, value: Any, type_: GraphQLOutputType, site: Site, position: Position) -> Any:
         """Complete an object whose class does not tell its type."""
-        if isinstance(value, Exception):
-            raise value
-        if is_awaitable(value):
-            return self.late(value, type_, site, position)
+        late = self._late_if_awaitable(value, type_, site, position)
+        if late is not None:
+            return late
         return self.delegated(value, type_, site, position)
 
     def resolve(self, source: Any, site: Site, position: Position) -> Any:
@@ -134,12 +132,19 @@ class Run:
         resolve = site.definition.resolve or default_field_resolver
         return resolve(source, self.resolve_info(site, position), **arguments)
 
-    def late(self, awaitable: Any, type_: GraphQLOutputType, site: Site, position: Position) -> Any:
-        """Hand a value that nobody expected to be awaited over to graphql-core, with all that is below it."""
-        if not is_awaitable(awaitable):
-            return self.delegated(awaitable, type_, site, position)
+    def _late_if_awaitable(
+        self, value: Any, type_: GraphQLOutputType, site: Site, position: Position
+    ) -> Late | None:
+        """Hand a value that nobody expected to be awaited over to graphql-core, with all that is below it.
+
+        Raises one that is an exception, which is the field's error, and returns None of any other.
+        """
+        if isinstance(value, Exception):
+            raise value
+        if not is_awaitable(value):
+            return None
         completed = self._executor.complete_awaitable_value(
-            type_, site.details, self.resolve_info(site, position), as_path(position), awaitable, None
+            type_, site.details, self.resolve_info(site, position), as_path(position), value, None
         )
         return self._noted(completed, type_, site, position)
 
@@ -208,7 +213,7 @@ class Run:
                 if id(value) in known:
                     known.discard(id(value))
                     holder[key] = None
-                    self._pending.append(_Pending(self, value, (holder, key), value.site, value.position))
+                    self._pending.append(_Pending(self, value, holder, key, value.site, value.position))
                 elif isinstance(value, dict | list):
                     stack.append(value)
         for late in lates:
@@ -268,13 +273,16 @@ class Run:
 class _Pending:
     """A value that is awaited, and the place that it goes to."""
 
-    __slots__ = ("awaitable", "holder", "late", "position", "run", "site")
+    __slots__ = ("awaitable", "holder", "key", "late", "position", "run", "site")
 
-    def __init__(self, run: Run, awaited: Any, holder: Any, site: Site, position: Position) -> None:
+    def __init__(  # noqa: PLR0913, PLR0917  # what, where it goes, and whose it is
+        self, run: Run, awaited: Any, holder: Any, key: str | int, site: Site, position: Position
+    ) -> None:
         self.run = run
         self.late = awaited if isinstance(awaited, Late) else None
         self.awaitable: Awaitable[Any] = awaited if self.late is None else self.late.awaitable
         self.holder = holder
+        self.key = key
         self.site = site
         self.position = position
 
@@ -315,17 +323,15 @@ class _Pending:
             self.run.landed(task)
 
     def _complete(self, value: Any) -> None:
-        run, site, holder = self.run, self.site, self.holder
+        run = self.run
         if run.collected.covers(self.position):
             return
         try:
-            if self.late is not None:  # graphql-core has completed it
-                container, key = holder
-                container[key] = value
-                return
-            holder[site.response_name] = run.plan.completers[site.index](value, self.position, run)
+            if self.late is None:  # else graphql-core has completed it
+                value = run.plan.completers[self.site.index](value, self.position, run)
+            self.holder[self.key] = value
             if run.has_late:
-                run.place_late(holder)
+                run.place_late(self.holder)
         except BaseException as error:  # noqa: BLE001  # in a callback there is nobody else to take it
             run.place_late([])
             self._fail(error)
