@@ -7,19 +7,18 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from starlette.applications import Starlette
-from starlette.requests import Request
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from peoplegraph.backends import BACKENDS
-from peoplegraph.context import Context
+from peoplegraph.context import Context, ways_to
 from peoplegraph.engine import Engine, Limits
 from peoplegraph.graph.cost import Budget
 from peoplegraph.schema import NODE_CALLS, build_schema
 from peoplegraph.settings import Settings, unknown_variables
 from peoplegraph.systems import System
 from peoplegraph.upstream import build_upstream
-from peoplegraph.web.graphql import Endpoint, deadline_s
+from peoplegraph.web.graphql import Endpoint, Headers, deadline_s
 from peoplegraph.web.sharing import Sharing
 
 PATH = "/graphql"
@@ -41,15 +40,17 @@ def create_app(settings: Settings | None = None) -> Starlette:
             app.state.send = upstream.send
             yield
 
-    def make_context(request: Request, request_id: str) -> Context:
+    def make_context(headers: Headers, request_id: str) -> Context:
         return Context(
+            ways=ways,
+            send=gateway.state.send,
             settings=settings,
-            send=request.app.state.send,
-            backends=BACKENDS,
-            caller_headers=request.headers,
-            deadline=asyncio.get_running_loop().time() + deadline_s(request.headers, settings.deadline_s),
+            caller_headers=headers,
+            deadline=asyncio.get_running_loop().time() + deadline_s(headers, settings.deadline_s),
             request_id=request_id,
         )
+
+    ways = ways_to(BACKENDS, settings)
 
     limits = Limits(
         characters=settings.max_document_characters,
@@ -61,7 +62,7 @@ def create_app(settings: Settings | None = None) -> Starlette:
     )
     schema = build_schema()
     calls = {**NODE_CALLS, **{name: calls for backend in BACKENDS for name, calls in backend.calls.items()}}
-    budget = Budget(schema._schema, calls, settings.max_upstream_calls)  # noqa: SLF001  # there is no other way to it
+    budget = Budget(calls, settings.max_upstream_calls)
     engine = Engine(schema, limits, compiles=settings.compile, check=budget.check)
     shares = settings.share_operations and settings.workers == 1
     endpoint = Endpoint(
@@ -72,7 +73,8 @@ def create_app(settings: Settings | None = None) -> Starlette:
         sharing=Sharing(settings.deadline_s / 2) if shares else None,
         credential_headers=[header for backend in BACKENDS for header in backend.credential_headers],
     )
-    return Gateway(routes=[Route(PATH, endpoint)], lifespan=lifespan)
+    gateway = Gateway(routes=[Route(PATH, endpoint)], lifespan=lifespan)
+    return gateway
 
 
 class Gateway(Starlette):

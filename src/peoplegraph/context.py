@@ -1,6 +1,6 @@
 """What one request carries: its loaders, its caller's credentials, its deadline and its id."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -26,62 +26,100 @@ class Session:
     deadline: float
 
 
+class _Noting:
+    """Sends calls, and keeps in mind which systems were answered for from what is no longer fresh.
+
+    No method of the context: what holds it is held by the context.
+    """
+
+    __slots__ = ("_send", "stale")
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self.stale: set[System] = set()
+
+    async def __call__(self, call: Call) -> Answer:
+        answer = await self._send(call)
+        if answer.stale:
+            self.stale.add(call.system)
+        return answer
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How the gateway reaches one system, the same in every request."""
+
+    backend: "Backend"
+    is_configured: bool
+    mode: CredentialMode
+    credential: Credential | None
+    """The gateway's own."""
+
+
+def ways_to(backends: "Iterable[Backend]", settings: Settings) -> Mapping[System, Way]:
+    """Return the ways to all systems, those that are not configured included."""
+    ways = {}
+    for backend in backends:
+        block = settings.system(backend.system)
+        key = block.api_key
+        credential = Credential(backend.credential_headers[0], key.get_secret_value()) if key else None
+        ways[backend.system] = Way(backend, bool(block.url), block.credential, credential)
+    return ways
+
+
 class Context:
     """One GraphQL request. Loaders are made when first asked for, inside the running loop."""
 
     def __init__(  # noqa: PLR0913  # it is a request's belongings
         self,
         *,
-        settings: Settings,
+        ways: Mapping[System, Way],
         send: Send,
-        backends: "Sequence[Backend]",
+        settings: Settings,
         caller_headers: Mapping[str, str],
         deadline: float,
         request_id: str,
     ) -> None:
         self.settings = settings
         self.request_id = request_id
-        self._send = send
-        self._backends = {backend.system: backend for backend in backends}
+        self._ways = ways
+        self._send = _Noting(send)
         self._caller_headers = caller_headers
         self._deadline = deadline
         self._loaders: dict[type, Any] = {}
-        self.stale: set[System] = set()
+
+    @property
+    def stale(self) -> Collection[System]:
         """The systems that fail, and were answered for from what was kept of them."""
+        return self._send.stale
 
     def loaders(self, kind: type[L]) -> L:
         """Return this request's loaders of one backend; raises `NotConfigured` or `Unauthorized`."""
         made = self._loaders.get(kind)
         if made is None:
-            backend = next(b for b in self._backends.values() if b.loaders is kind)
+            backend = next(way.backend for way in self._ways.values() if way.backend.loaders is kind)
             made = self._loaders[kind] = backend.connect(self)
         return cast("L", made)
 
-    def backend(self, system: System) -> "Backend":
-        """Return the backend of a system, configured or not."""
-        return self._backends[system]
-
     @property
-    def configured(self) -> tuple[System, ...]:
+    def configured(self) -> Collection[System]:
         """The systems that have a URL."""
-        return tuple(self.settings.configured)
+        return [system for system, way in self._ways.items() if way.is_configured]
+
+    def way(self, system: System) -> Way:
+        """Return the way to a system, configured or not."""
+        return self._ways[system]
 
     def session(self, system: System, credential: Credential | None = None) -> Session:
         """Open the way to a system, with the credential that the settings say unless one is given."""
-        if system not in self.settings.configured:
+        way = self._ways[system]
+        if not way.is_configured:
             raise NotConfigured(system, f"{system.title} is not configured in this gateway")
-        return Session(self._noting_stale, credential or self._credential(system), self._deadline)
-
-    async def _noting_stale(self, call: Call) -> Answer:
-        """Send a call, and keep in mind which systems were answered for from what is no longer fresh."""
-        answer = await self._send(call)
-        if answer.stale:
-            self.stale.add(call.system)
-        return answer
+        return Session(self._send, credential or self._credential(way), self._deadline)
 
     def caller_credential(self, system: System) -> Credential | None:
         """Return the vendor's own header of the caller's request, if it sent one; raises `Unauthorized`."""
-        for header in self._backends[system].credential_headers:
+        for header in self._ways[system].backend.credential_headers:
             secret = self._caller_headers.get(header.lower())
             if secret:
                 if not (secret.isascii() and secret.isprintable()):
@@ -89,22 +127,15 @@ class Context:
                 return Credential(header, secret)
         return None
 
-    def gateway_credential(self, system: System) -> Credential | None:
-        """Return the gateway's own key, if it has one."""
-        key = self.settings.system(system).api_key
-        if key is None:
-            return None
-        return Credential(self._backends[system].credential_headers[0], key.get_secret_value())
-
-    def _credential(self, system: System) -> Credential:
-        mode = self.settings.system(system).credential
+    def _credential(self, way: Way) -> Credential:
         credential = None
-        if mode is not CredentialMode.GATEWAY:
-            credential = self.caller_credential(system)
-        if mode is not CredentialMode.CALLER:
-            credential = credential or self.gateway_credential(system)
+        if way.mode is not CredentialMode.GATEWAY:
+            credential = self.caller_credential(way.backend.system)
+        if way.mode is not CredentialMode.CALLER:
+            credential = credential or way.credential
         if credential is None:
-            headers = " or ".join(self._backends[system].credential_headers)
+            headers = " or ".join(way.backend.credential_headers)
+            system = way.backend.system
             raise Unauthorized(system, f"{system.title} needs the caller's own credential, in {headers}")
         return credential
 

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from peoplegraph.backends import BACKENDS
-from peoplegraph.context import Context
+from peoplegraph.context import Context, ways_to
 from peoplegraph.errors import UpstreamError
 from peoplegraph.settings import PREFIX, CredentialMode, Settings
 from peoplegraph.systems import System
@@ -49,9 +49,9 @@ async def examine(settings: Settings) -> AsyncIterator[Finding]:
                 yield Finding(system, None, "it is called with the caller's own credential, and there is no caller")
                 continue
             context = Context(
-                settings=settings,
+                ways=ways_to(BACKENDS, settings),
                 send=engine.send,
-                backends=BACKENDS,
+                settings=settings,
                 caller_headers={},
                 deadline=loop.time() + settings.deadline_s,
                 request_id="doctor",

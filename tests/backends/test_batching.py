@@ -1,12 +1,13 @@
 """Batches: aligned by key, with each key's own error."""
 
 import asyncio
+import weakref
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from peoplegraph.backends.batching import Loader, by_key, each, load_many
+from peoplegraph.backends.batching import Each, Loader, by_key, each, load_many
 from peoplegraph.errors import NotFound
 from peoplegraph.systems import System
 
@@ -48,11 +49,74 @@ async def test_a_loader_asks_for_each_key_once() -> None:
     assert list(await asyncio.gather(loader.load(1), loader.load(2), loader.load(1))) == [10, 20, 10]
     assert await loader.load(2) == 20
     assert batches == [[1, 2]]
-    assert loader.holds(1)
-    assert not loader.holds(3)
+
+
+async def test_each_key_is_loaded_once() -> None:
+    """Whoever asks while a key is loaded, or later, has what the first one has; an error, too."""
+    calls: list[int] = []
+
+    async def load(key: int) -> int:
+        calls.append(key)
+        await asyncio.sleep(0)
+        return 10 // key
+
+    loader = Each(load)
+    assert list(await asyncio.gather(loader.load(1), loader.load(2), loader.load(1))) == [10, 5, 10]
+    assert await loader.load(2) == 5
+    for _ in range(2):
+        with pytest.raises(ZeroDivisionError):
+            await loader.load(0)
+    assert calls == [1, 2, 0]
+    loader.prime(1, 11)
+    loader.prime(3, 33)
+    assert (await loader.load(1), await loader.load(3)) == (10, 33)
+    assert (loader.holds(1), loader.holds(4)) == (True, False)
     loader.clear_where(lambda key: key == 1)
-    assert not loader.holds(1)
-    assert loader.holds(2)
+    assert (loader.holds(1), loader.holds(2)) == (False, True)
+    loader.clear(2)
+    loader.clear_all()
+    assert not loader.holds(3)
+
+
+async def test_a_cancelled_load_is_taken_over() -> None:
+    """Where who asked first is cancelled, another one that waits makes the call anew."""
+    calls: list[int] = []
+
+    async def load(key: int) -> int:
+        calls.append(key)
+        await asyncio.sleep(0.01)
+        return key
+
+    loader = Each(load)
+    first, second, third = (asyncio.ensure_future(loader.load(1)) for _ in range(3))
+    await asyncio.sleep(0)
+    first.cancel()
+    assert list(await asyncio.gather(second, third)) == [1, 1]
+    assert first.cancelled()
+    assert calls == [1, 1]
+
+
+async def test_loaders_do_not_keep_their_owner() -> None:
+    """An object whose methods its loaders call goes as soon as nobody has it."""
+
+    class Owner:
+        def __init__(self) -> None:
+            self.each = Each(self.load)
+            self.loader = Loader(self.load_all)
+
+        async def load(self, key: int) -> int:
+            return key
+
+        async def load_all(self, keys: list[int]) -> list[int]:
+            return keys
+
+    owner = Owner()
+    assert (await owner.each.load(1), await owner.loader.load(2)) == (1, 2)
+    each, gone = owner.each, weakref.ref(owner)
+    del owner
+    assert gone() is None
+    with pytest.raises(ReferenceError, match="has ended"):
+        await each.load(3)
 
 
 async def test_errors_stand_in_their_place() -> None:

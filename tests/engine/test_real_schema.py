@@ -1,7 +1,9 @@
 """The gateway's own schema: the engine and graphql-core say the same, whichever of the systems fail."""
 
 import asyncio
+import gc
 import json
+import weakref
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qsl, unquote
@@ -12,7 +14,8 @@ from hypothesis import strategies as st
 from hypothesis_graphql import queries
 
 from peoplegraph.backends import BACKENDS
-from peoplegraph.context import Context
+from peoplegraph.context import Context, ways_to
+from peoplegraph.engine import Engine
 from peoplegraph.errors import Unavailable
 from peoplegraph.sandbox import Sandbox
 from peoplegraph.sandbox.http import Request
@@ -55,7 +58,12 @@ def context() -> Callable[..., Context]:
 
         deadline = asyncio.get_running_loop().time() + 30
         return Context(
-            settings=gateway, send=send, backends=BACKENDS, caller_headers={}, deadline=deadline, request_id="x"
+            ways=ways_to(BACKENDS, gateway),
+            send=send,
+            settings=gateway,
+            caller_headers={},
+            deadline=deadline,
+            request_id="x",
         )
 
     return make
@@ -78,6 +86,23 @@ LIST = """{
   reps(repIds: [1001, 1002]) { name relationship agency { name } fields { name value } counterparts { id } }
   node(id: "QXNzaWduZWU6YXNnLTAwMjE") { id ... on Assignee { email } }
 }"""
+
+
+async def test_a_request_goes_with_its_answer(context: Callable[..., Context]) -> None:
+    """What a request has loaded is freed as it ends: nothing of it waits for the garbage collector."""
+    engine = Engine(SCHEMA)
+    gc.disable()
+    try:
+        for _ in range(2):
+            carried = context()
+            gone = weakref.ref(carried)
+            result = await engine.run(engine.documents.get(LIST).operation(None), {}, carried)
+            assert result.errors == []
+            del carried, result
+            await asyncio.sleep(0)  # for the last callbacks
+        assert gone() is None
+    finally:
+        gc.enable()
 
 
 @settings(max_examples=20)

@@ -47,7 +47,7 @@ def at_worst(text: str, variables: dict[str, Any]) -> int:
     (operation,) = Engine(SCHEMA).documents.get(text).operations.values()
     values = get_variable_values(CORE, operation.definition.variable_definitions or (), variables)
     assert not isinstance(values, list)
-    return Budget(CORE, CALLS, 0).calls(operation, values)
+    return Budget(CALLS, 0).calls(operation, values)
 
 
 @pytest.mark.parametrize(("text", "variables", "calls"), OPERATIONS)

@@ -9,17 +9,16 @@ from typing import Any
 import httpx
 import pytest
 from starlette.applications import Starlette
-from starlette.requests import Request
 from starlette.routing import Route
 
 from peoplegraph import create_app
 from peoplegraph.backends import BACKENDS
-from peoplegraph.context import Context
+from peoplegraph.context import Context, ways_to
 from peoplegraph.engine import Engine
 from peoplegraph.sandbox import Blocks
 from peoplegraph.schema import build_schema
 from peoplegraph.upstream.call import Answer, Call
-from peoplegraph.web.graphql import Endpoint
+from peoplegraph.web.graphql import Endpoint, Headers
 from tests.gateway import Gateway, settings_for
 
 SCHEMA = build_schema()
@@ -153,12 +152,13 @@ async def buggy(blocks: Blocks) -> AsyncIterator[httpx.AsyncClient]:
     async def send(_: Call) -> Answer:
         raise RuntimeError("secret detail of http://10.0.0.1/internal")
 
-    def make_context(request: Request, request_id: str) -> Context:
+    def make_context(headers: Headers, request_id: str) -> Context:
+        settings = settings_for(blocks)
         return Context(
-            settings=settings_for(blocks),
+            ways=ways_to(BACKENDS, settings),
             send=send,
-            backends=BACKENDS,
-            caller_headers=request.headers,
+            settings=settings,
+            caller_headers=headers,
             deadline=asyncio.get_running_loop().time() + 5,
             request_id=request_id,
         )
@@ -211,7 +211,7 @@ async def test_a_caller_that_hangs_up(blocks: Blocks, caplog: pytest.LogCaptureF
 async def test_a_bug_outside_of_an_operation_is_masked(caplog: pytest.LogCaptureFixture) -> None:
     """Whatever goes wrong in the endpoint itself is a GraphQL error with the request's id."""
 
-    def make_context(_: Request, __: str) -> Context:
+    def make_context(_: Headers, __: str) -> Context:
         raise RuntimeError("secret")
 
     app = Starlette(routes=[Route("/graphql", Endpoint(SCHEMA, Engine(SCHEMA), make_context))])

@@ -77,7 +77,7 @@ async def test_mutations_are_never_shared(gateway_with: MakeGateway) -> None:
 
 
 async def test_who_waited_for_what_was_given_up_is_answered() -> None:
-    """Where the first is cancelled, or fails, those who wait learn that there is no answer, and it is forgotten."""
+    """Where the first is cancelled, those who wait learn that there is no answer; its error is theirs, too."""
     sharing = Sharing(10)
 
     async def hangs() -> Encoded:
@@ -85,26 +85,30 @@ async def test_who_waited_for_what_was_given_up_is_answered() -> None:
         return (200, b"")
 
     async def fails() -> Encoded:
-        await asyncio.sleep(0)
+        await asyncio.sleep(0.01)
         raise ValueError("bug")
 
-    for answer in (hangs, fails):
-        leader = asyncio.ensure_future(sharing.lead(("k",), answer))
+    for work, outcome in ((hangs(), None), (fails(), "bug")):
+        leader = asyncio.ensure_future(sharing.lead(("k",), work))
         await asyncio.sleep(0)
-        assert ("k",) in sharing
-        follower, gone = sharing.join(("k",)), sharing.join(("k",))
+        follower, gone = (asyncio.ensure_future(sharing.join(("k",))) for _ in range(2))
+        await asyncio.sleep(0)
         gone.cancel()
-        if answer is hangs:
+        if outcome is None:
             leader.cancel()
         await asyncio.gather(leader, gone, return_exceptions=True)
-        assert await follower is None
+        if outcome is None:
+            assert await follower is None
+        else:
+            with pytest.raises(ValueError, match=outcome):
+                await follower
         assert repr(sharing) == "<Sharing 0 in flight>"
 
 
 async def test_nobody_joins_what_has_little_time_left() -> None:
     """A query that has been under way for long is not waited for."""
     sharing = Sharing(0.01)
-    leader = asyncio.ensure_future(sharing.lead(("k",), lambda: asyncio.sleep(0.05, (200, b"x"))))
+    leader = asyncio.ensure_future(sharing.lead(("k",), asyncio.sleep(0.05, (200, b"x"))))
     await asyncio.sleep(0.02)
-    assert ("k",) not in sharing
+    assert await sharing.join(("k",)) is None
     assert await leader == (200, b"x")

@@ -1,23 +1,28 @@
 """Loaders' batches: answers are aligned by key, never by position."""
 
 import asyncio
+import weakref
 from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
+from contextlib import suppress
+from inspect import ismethod
 from typing import Any, Generic, TypeVar, cast
 
 from aiodataloader import DataLoader
 
 from peoplegraph.errors import NotFound, UpstreamError
+from peoplegraph.flight import Abandoned, Flight
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 G = TypeVar("G")
+T = TypeVar("T")
 
 
 class Loader(DataLoader[K, V]):
-    """A DataLoader that is told by its constructor how to load one batch."""
+    """A DataLoader that is told by its constructor how to load one batch; see `weakly`."""
 
     def __init__(self, load_batch: Callable[[list[K]], Awaitable[Sequence[V | Exception]]]) -> None:
-        self._load_batch = load_batch
+        self._load_batch = weakly(load_batch)
         super().__init__()
 
     async def batch_load_fn(self, keys: list[K]) -> list[V]:
@@ -30,59 +35,75 @@ class Loader(DataLoader[K, V]):
         future.add_done_callback(_retrieve)
         return future
 
-    def holds(self, key: K) -> bool:
-        """Whether `key` was asked for in this request: its value is there or on its way."""
-        return key in self._cache
-
-    def clear_where(self, matches: Callable[[K], bool]) -> None:
-        """Forget the keys that match."""
-        for key in [key for key in cast("list[K]", list(self._cache)) if matches(key)]:
-            self.clear(key)
-
 
 class Each(Generic[K, V]):
-    """Loads each key by a call of its own, once a request: what a `Loader` is without batches.
+    """Loads each key once a request, by a call of its own: what a `Loader` is without batches; see `weakly`.
 
-    It has no need to wait for other keys, so that a value costs one task and not three.
+    It need not wait for other keys: who asks first for one makes the call in its own task.
     """
 
-    def __init__(self, load: Callable[[K], Awaitable[V | None]]) -> None:
-        self._load = load
-        self._futures: dict[K, asyncio.Future[V | None]] = {}
+    def __init__(self, load: Callable[[K], Awaitable[V]]) -> None:
+        self._load = weakly(load)
+        self._flights: dict[K, Flight[V]] = {}
 
-    def load(self, key: K) -> "asyncio.Future[V | None]":
-        """Return the future of a key's value, None where the system knows none."""
-        future = self._futures.get(key)
-        if future is None:
-            future = self._futures[key] = asyncio.ensure_future(self._one(key))
-            future.add_done_callback(_retrieve)
-        return future
-
-    async def _one(self, key: K) -> V | None:
+    async def load(self, key: K) -> V:
+        """Return a key's value, or raise the error that it came to."""
+        while (flight := self._flights.get(key)) is not None:
+            with suppress(Abandoned):
+                return await flight.follow()
+        mine: Flight[V] = Flight()
+        self._flights[key] = mine
         try:
-            return await self._load(key)
-        except NotFound:
-            return None
+            return await mine.lead(self._load(key))
+        except Exception:
+            raise
+        except BaseException:
+            if self._flights.get(key) is mine:
+                del self._flights[key]
+            raise
 
     def prime(self, key: K, value: V) -> None:
         """Keep a value that was had by another way, unless the key was asked for already."""
-        if key not in self._futures:
-            future: asyncio.Future[V | None] = asyncio.get_running_loop().create_future()
-            future.set_result(value)
-            self._futures[key] = future
+        if key not in self._flights:
+            flight: Flight[V] = Flight()
+            flight.land(value)
+            self._flights[key] = flight
 
     def holds(self, key: K) -> bool:
         """Whether `key` was asked for in this request: its value is there or on its way."""
-        return key in self._futures
+        return key in self._flights
 
     def clear(self, key: K) -> None:
         """Forget a key."""
-        self._futures.pop(key, None)
+        self._flights.pop(key, None)
+
+    def clear_all(self) -> None:
+        """Forget all keys."""
+        self._flights.clear()
 
     def clear_where(self, matches: Callable[[K], bool]) -> None:
         """Forget the keys that match."""
-        for key in [key for key in self._futures if matches(key)]:
-            del self._futures[key]
+        for key in [key for key in self._flights if matches(key)]:
+            del self._flights[key]
+
+
+def weakly(load: Callable[[T], G]) -> Callable[[T], G]:
+    """Return a function that calls a method, and does not keep its object alive.
+
+    Loaders are held by the objects whose methods they call. Held in turn, those would not go with their request but
+    with the garbage collector's next run, and every answer in them: half a gigabyte under load.
+    """
+    if not ismethod(load):
+        return load
+    function, owner = load.__func__, weakref.ref(load.__self__)
+
+    def call(keys: T) -> G:
+        held = owner()
+        if held is None:
+            raise ReferenceError("the request that these loaders were made for has ended")
+        return cast("G", function(held, keys))
+
+    return call
 
 
 def _retrieve(future: "asyncio.Future[Any]") -> None:
@@ -100,14 +121,20 @@ def by_key(rows: Iterable[V], key: Callable[[V], K | None]) -> dict[K, V]:
     return index
 
 
+async def known(record: Awaitable[V]) -> V | None:
+    """Await a record; None where the system knows none."""
+    try:
+        return await record
+    except NotFound:
+        return None
+
+
 async def each(keys: Sequence[K], load: Callable[[K], Awaitable[V]]) -> list[V | None | Exception]:
     """Load keys side by side, one call each: a value, None where the system knows none, or that key's error."""
 
     async def one(key: K) -> V | None | Exception:
         try:
-            return await load(key)
-        except NotFound:
-            return None
+            return await known(load(key))
         except Exception as error:  # noqa: BLE001  # it is this key's answer, and raised where it is awaited
             return error
 
@@ -125,7 +152,9 @@ async def settle(results: Iterable[Awaitable[V]]) -> list[V]:
 
 
 async def load_many(
-    open_loader: Callable[[], Loader[K, V | None] | Each[K, V]], keys: Sequence[K], shape: Callable[[K, V], G]
+    open_loader: Callable[[], Loader[K, V | None] | Each[K, V | None]],
+    keys: Sequence[K],
+    shape: Callable[[K, V], G],
 ) -> list[G | None]:
     """Load keys in their order and shape what was found; an unknown key is None, an error stands in its place."""
     try:

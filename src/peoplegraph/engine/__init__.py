@@ -47,7 +47,6 @@ class Engine:
         compiles: bool = True,
         check: Callable[[Operation, VariableValues], list[GraphQLError]] | None = None,
     ) -> None:
-        self._schema = schema
         self._check = check
         self._compiles = compiles
         self.documents = Documents(schema, limits or Limits())
@@ -59,7 +58,6 @@ class Engine:
         self, operation: Operation, variables: Mapping[str, Any] | None, context: Any = None, root: Any = None
     ) -> Result:
         """Run an operation of a document that has no errors."""
-        core: Any = self._schema._schema  # noqa: SLF001  # see plan.py
         values: Any = NO_VARIABLES
         if operation.definition.variable_definitions:
             values = operation.coerce(variables)
@@ -78,7 +76,7 @@ class Engine:
                 return Result(run.data, run.collected.errors)
         name = operation.definition.name
         result: Any = execute(
-            core,
+            operation.core,
             operation.document,
             root_value=root,
             context_value=context,

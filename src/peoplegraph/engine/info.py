@@ -3,7 +3,7 @@
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
-from graphql import GraphQLResolveInfo
+from graphql import GraphQLResolveInfo, OperationDefinitionNode
 
 from peoplegraph.engine.positions import Position
 from peoplegraph.engine.sites import Site
@@ -27,6 +27,11 @@ class LazyInfo:
     @property
     def _field(self) -> Any:
         return self._site.field
+
+    @property
+    def operation(self) -> OperationDefinitionNode:
+        """The operation."""
+        return self._run.plan.operation.definition
 
     @property
     def context(self) -> Any:

@@ -3,7 +3,6 @@
 import logging
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
-from functools import partial
 from typing import Any
 
 import strawberry
@@ -39,6 +38,7 @@ class Operation:
         self, schema: strawberry.Schema, document: DocumentNode, definition: OperationDefinitionNode
     ) -> None:
         self.schema = schema
+        self.core: Any = schema._schema  # noqa: SLF001  # Strawberry has no other way to it
         self.document = document
         self.definition = definition
         self.fragment_definitions = {
@@ -46,16 +46,17 @@ class Operation:
         }
         self.fragments = {name: FragmentDetails(each) for name, each in self.fragment_definitions.items()}
         self.declined = self._why_declined()
-        core: Any = schema._schema  # noqa: SLF001  # Strawberry has no other way to it
-        self.coerce = Coercer(core, definition.variable_definitions or ())
+        self.coerce = Coercer(self.core, definition.variable_definitions or ())
         self._conditions = tuple(sorted(set(self._condition_names())))
         self._plans: OrderedDict[tuple[Any, ...], Plan] = OrderedDict()
+        self.notes: dict[Any, Any] = {}
+        """What others have found out about the operation; it is kept as long as the operation is."""
 
     def plan(self, variable_values: VariableValues) -> "Plan":
         """Return the plan for these values of the variables. Raises `Declined`."""
         if self.declined is not None:
             raise Declined(self.declined)
-        key = tuple(variable_values.coerced.get(name) for name in self._conditions)
+        key = tuple(map(variable_values.coerced.get, self._conditions))
         plan = self._plans.get(key)
         if plan is None:
             plan = self._plans[key] = self._compiled(variable_values)
@@ -105,12 +106,13 @@ class Plan:
     """Compiled functions, and what is needed to call them."""
 
     def __init__(self, operation: Operation, variable_values: VariableValues) -> None:
-        schema: Any = operation.schema
-        core = schema._schema  # noqa: SLF001  # Strawberry has no other way to it
+        self.operation = operation
+        schema, core = operation.schema, operation.core
         root_type = core.get_root_type(operation.definition.operation)
         if root_type is None:
             raise Declined(f"the schema has no {operation.definition.operation.value}")
-        self.info_class: Any = info_class(schema.config.info_class)
+        base: Any = schema.config.info_class
+        self.info_class: Any = info_class(base)
         root = collect_fields(core, operation.fragments, variable_values, root_type, operation.definition)
         compiler = Compiler(
             schema,
@@ -127,7 +129,6 @@ class Plan:
         self.sites = compiled.sites
         self.root_functions = compiled.root_functions
         self.completers: Mapping[int, Any] = compiled.completers
-        self.executor = partial(_executor, core, operation)
 
     def __repr__(self) -> str:
         return f"<Plan of {self.sites} fields, {len(self.completers)} of them async>"
@@ -138,18 +139,18 @@ class Plan:
         await run.execute()
         return run
 
-
-def _executor(core: Any, operation: Operation, run: Run) -> Executor[Any]:
-    """Return what graphql-core would run the operation with: it does what the compiled functions leave to it."""
-    return Executor(
-        core,
-        operation.fragment_definitions,
-        operation.fragments,
-        run.root,
-        run.context,
-        operation.definition,
-        run.variable_values,
-        default_field_resolver,
-        default_type_resolver,
-        default_field_resolver,
-    )
+    def executor(self, run: Run) -> Executor[Any]:
+        """Return what graphql-core would run the operation with: it does what compiled functions leave to it."""
+        operation = self.operation
+        return Executor(
+            operation.core,
+            operation.fragment_definitions,
+            operation.fragments,
+            run.root,
+            run.context,
+            operation.definition,
+            run.variable_values,
+            default_field_resolver,
+            default_type_resolver,
+            default_field_resolver,
+        )

@@ -1,7 +1,7 @@
 """One run of a plan: what its functions call when something is not as it mostly is, and what is awaited."""
 
 import asyncio
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ from graphql.execution.executor import Executor, default_field_resolver
 from graphql.execution.values import get_argument_values
 from graphql.pyutils import Undefined, inspect, is_iterable
 from graphql.pyutils.is_awaitable import is_async_iterable, is_awaitable
+from graphql.type import GraphQLResolveInfoHelpers
 
 from peoplegraph.engine.positions import Errors, Position, as_list, as_path, null_position
 from peoplegraph.engine.sites import Site
@@ -164,8 +165,30 @@ class Run:
         return self.plan.info_class(self, site, position)
 
     def resolve_info(self, site: Site, position: Position) -> GraphQLResolveInfo[Any]:
-        """Return graphql-core's own info."""
-        return self._executor.build_resolve_info(site.definition, site.nodes, site.parent_type, as_path(position))
+        """Return graphql-core's own info, as its executor makes it; it does without one, until it must have it."""
+        operation = self.plan.operation
+        return GraphQLResolveInfo(
+            site.details[0].node.name.value,
+            site.nodes,
+            site.definition.type,
+            site.parent_type,
+            as_path(position),
+            operation.core,
+            operation.fragment_definitions,
+            self.root,
+            operation.definition,
+            self.variable_values,
+            self.context,
+            is_awaitable,
+            None,
+            GraphQLResolveInfoHelpers(self._gather, self._track),
+        )
+
+    def _gather(self, values: Sequence[Awaitable[Any]]) -> Awaitable[list[Any]]:
+        return self._executor.gather_async_work(values)
+
+    def _track(self, values: Sequence[Any]) -> None:
+        self._executor.track_async_work(values)
 
     @cached_property
     def _executor(self) -> Executor[Any]:

@@ -5,7 +5,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from inspect import iscoroutinefunction
 from typing import Any
-from weakref import WeakKeyDictionary
 
 from graphql import (
     FieldNode,
@@ -67,17 +66,15 @@ class _Sum:
 class Budget:
     """Refuses operations that may make more calls than there may be."""
 
-    def __init__(self, schema: GraphQLSchema, calls: Mapping[str, Calls], most: int) -> None:
-        self._schema = schema
+    def __init__(self, calls: Mapping[str, Calls], most: int) -> None:
         self._calls = calls
         self._most = most
-        self._upper_bounds: WeakKeyDictionary[Operation, int] = WeakKeyDictionary()
 
     def check(self, operation: Operation, variables: VariableValues) -> list[GraphQLError]:
         """Return an error if an operation passes the bound. Variables are looked at only where they matter."""
-        bound = self._upper_bounds.get(operation)
+        bound: int | None = operation.notes.get(self)
         if bound is None:
-            bound = self._upper_bounds[operation] = self.calls(operation, None)
+            bound = operation.notes[self] = self.calls(operation, None)
         if bound > self._most:
             bound = self.calls(operation, variables)
         if bound <= self._most:
@@ -87,10 +84,10 @@ class Budget:
 
     def calls(self, operation: Operation, variables: VariableValues | None) -> int:
         """Return the calls at worst: with these variables, or with any."""
-        root = self._schema.get_root_type(operation.definition.operation)
+        root = operation.core.get_root_type(operation.definition.operation)
         if root is None:
             return 0
-        walk = _Walk(self._schema, self._calls, operation, variables)
+        walk = _Walk(self._calls, operation, variables)
         if (
             operation.definition.operation is OperationType.MUTATION
         ):  # each root field may make the next one ask anew
@@ -101,14 +98,8 @@ class Budget:
 class _Walk:
     """One count; what a selection comes to is worked out once, wherever fragments lead to it again."""
 
-    def __init__(
-        self,
-        schema: GraphQLSchema,
-        calls: Mapping[str, Calls],
-        operation: Operation,
-        variables: VariableValues | None,
-    ) -> None:
-        self._schema = schema
+    def __init__(self, calls: Mapping[str, Calls], operation: Operation, variables: VariableValues | None) -> None:
+        self._schema: GraphQLSchema = operation.core
         self._calls = calls
         self._fragments = operation.fragments
         self._variables = variables

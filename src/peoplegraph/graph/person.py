@@ -76,7 +76,7 @@ class Person:
 
 async def find_by_email(info: Info, system: System, email: str | None) -> Person | None:
     """Look `email` up in a system that can be searched by it; without an address nobody is found."""
-    search = info.context.backend(system).by_email
+    search = info.context.way(system).backend.by_email
     return await search(info, email) if search and email else None
 
 

@@ -38,6 +38,9 @@ def _any(_: "Answer") -> bool:
 TRANSIENT_STATUSES = frozenset({429, 502, 503, 504})
 """What may pass by itself; the other 5xx are failures as well, but more likely of the request."""
 
+READ_HEADERS = ("cache-control", "etag", "last-modified", "retry-after")
+"""The headers of an answer that somebody reads; an engine drops the others."""
+
 NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 
@@ -80,7 +83,7 @@ class Call(msgspec.Struct, frozen=True):
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """What came back. Header names are lower case; `body` is decoded from any content coding.
+    """What came back: of its headers `READ_HEADERS`, in lower case; `body` is decoded from any content coding.
 
     `stale` marks one that was kept for longer than it is fresh, and given out because the upstream fails.
     """

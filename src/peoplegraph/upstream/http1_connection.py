@@ -13,7 +13,7 @@ from typing import Any, cast
 import httptools
 
 from peoplegraph.upstream.body import MAX_BODY_BYTES, TOO_LARGE, Broken, decoded
-from peoplegraph.upstream.call import Answer
+from peoplegraph.upstream.call import READ_HEADERS, Answer
 
 MAX_HEAD_BYTES = 64 * 1024
 """Status line and headers, those of 1xx answers before it included."""
@@ -24,6 +24,11 @@ MAX_RECEIVED_BYTES = 2 * MAX_BODY_BYTES
 KEPT_REQUEST_BYTES = 64 * 1024
 """Behind a longer request a connection is not kept: an early answer may leave some of it unsent."""
 
+
+_READ = {
+    name.encode(): name
+    for name in (*READ_HEADERS, "content-encoding", "content-length", "keep-alive", "transfer-encoding")
+}
 
 _KEEP_ALIVE = re.compile(r"\btimeout=(\d{1,6})\b")
 
@@ -49,6 +54,7 @@ class Connection(asyncio.Protocol):
         self._parser = httptools.HttpResponseParser(self)
         self._transport: asyncio.Transport = cast("asyncio.Transport", None)
         self._waiter: asyncio.Future[Answer] | None = None
+        self._is_readable: Callable[[], bool] | None = None
         self.idle_since = 0.0
         self.good_until = 0.0
         self.kept_for_s = float("inf")
@@ -91,7 +97,11 @@ class Connection(asyncio.Protocol):
 
     def has_unread(self) -> bool:
         """Whether the connection is at its end, or has bytes that nobody has asked for."""
-        return self._transport.is_closing() or _is_readable(self._transport.get_extra_info("socket").fileno())
+        if self._transport.is_closing():
+            return True
+        if self._is_readable is None:
+            self._is_readable = _readable(self._transport.get_extra_info("socket").fileno())
+        return self._is_readable()
 
     @property
     def tls_session(self) -> Any:
@@ -107,7 +117,7 @@ class Connection(asyncio.Protocol):
             self._end(Late())
 
     def _clear(self) -> None:
-        self._headers: list[tuple[bytes, bytes]] = []
+        self._headers: dict[str, str] = {}
         self._head_bytes = 0
         self._body: bytes | bytearray = b""
 
@@ -168,21 +178,24 @@ class Connection(asyncio.Protocol):
         self._head_bytes += len(name) + len(value)
         if self._head_bytes > MAX_HEAD_BYTES:
             raise Broken("sent more than is taken")
-        if not self._in_body:
-            self._headers.append((name.lower(), value))
+        read = _READ.get(name.lower())
+        if read is not None and not self._in_body:
+            known = self._headers.get(read)
+            text = value.decode("latin-1")
+            self._headers[read] = text if known is None else f"{known}, {text}"
 
     def on_headers_complete(self) -> None:
         """Learn how the body is framed."""
         status = self._parser.get_status_code()
         if 100 <= status < 200:
             return
-        lengths = [value for name, value in self._headers if name == b"content-length"]
-        codings = [value.lower() for name, value in self._headers if name == b"transfer-encoding"]
-        if status < 100 or (codings and (codings != [b"chunked"] or self._parser.get_http_version() == "1.0")):
+        length = self._headers.pop("content-length", None)
+        coding = self._headers.pop("transfer-encoding", None)
+        if status < 100 or (coding and (coding.lower() != "chunked" or self._parser.get_http_version() == "1.0")):
             raise Broken("sent an answer that is no HTTP")
         self._in_body = True
-        self._until_eof = status not in (204, 304) and not lengths and not codings
-        if lengths and int(lengths[0]) > MAX_BODY_BYTES and status != 304 and not self._head_only:
+        self._until_eof = status not in (204, 304) and length is None and coding is None
+        if length is not None and int(length) > MAX_BODY_BYTES and status != 304 and not self._head_only:
             raise Broken(TOO_LARGE)
         if self._head_only:
             self._keep = False  # the parser waits for a body that does not come
@@ -206,18 +219,15 @@ class Connection(asyncio.Protocol):
 
     def _complete(self) -> None:
         self._keep = self._keep and self._parser.should_keep_alive() and not self._until_eof
-        headers: dict[str, str] = {}
-        for name_bytes, value_bytes in self._headers:
-            name, value = name_bytes.decode("latin-1"), value_bytes.decode("latin-1")
-            headers[name] = f"{headers[name]}, {value}" if name in headers else value
         body = bytes(self._body)
-        coding = headers.get("content-encoding")
+        coding = self._headers.pop("content-encoding", None)
         if coding and body:
             body = decoded(body, coding)
-        timeout = _KEEP_ALIVE.search(headers.get("keep-alive", ""))
+        keep_alive = self._headers.pop("keep-alive", None)
+        timeout = _KEEP_ALIVE.search(keep_alive) if keep_alive else None
         if timeout:
             self.kept_for_s = max(int(timeout[1]) - 1, 0)
-        self._answer = Answer(self._parser.get_status_code(), headers, body)
+        self._answer = Answer(self._parser.get_status_code(), self._headers, body)
 
     def _end(self, error: Exception | None, *, keep: bool = False) -> None:
         waiter, self._waiter = self._waiter, None
@@ -234,10 +244,10 @@ class Connection(asyncio.Protocol):
             waiter.set_exception(error or Lost(started=True))
 
 
-def _is_readable(descriptor: int) -> bool:
-    """Whether there is something to read, or an end, that the loop has not yet come to."""
+def _readable(descriptor: int) -> Callable[[], bool]:
+    """Return what tells whether there is something to read, or an end, that the loop has not yet come to."""
     if not hasattr(select, "poll"):  # Windows
-        return bool(select.select([descriptor], [], [], 0)[0])
+        return lambda: bool(select.select([descriptor], [], [], 0)[0])
     poll = select.poll()
     poll.register(descriptor, select.POLLIN)
-    return bool(poll.poll(0))
+    return lambda: bool(poll.poll(0))

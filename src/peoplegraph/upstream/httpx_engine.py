@@ -19,7 +19,7 @@ import httpx
 from peoplegraph.errors import UpstreamError
 from peoplegraph.systems import System
 from peoplegraph.upstream.body import MAX_BODY_BYTES, TOO_LARGE, Broken, decoded
-from peoplegraph.upstream.call import CLOSE_GRACE_S, CONNECT_TIMEOUT_S, LATE_WRITE_S, Answer, Call
+from peoplegraph.upstream.call import CLOSE_GRACE_S, CONNECT_TIMEOUT_S, LATE_WRITE_S, READ_HEADERS, Answer, Call
 from peoplegraph.upstream.limit import Limits, Pace, wait_for_turn
 from peoplegraph.upstream.outcome import broken, late, log_late_write, lost, not_called, unreachable
 from peoplegraph.upstream.tls import TlsContext
@@ -178,7 +178,7 @@ class HttpxEngine:
                 raise broken(call, "sent an answer that is no HTTP") from error
             log.warning("%s: %s", call.system.title, type(error).__name__)
             raise lost(call) from error
-        headers = {name.lower(): value for name, value in response.headers.items()}
+        headers = {name: response.headers[name] for name in READ_HEADERS if name in response.headers}
         return Answer(response.status_code, headers, body)
 
     async def _read(self, flight: "_Flight", response: httpx.Response) -> bytes:

@@ -5,30 +5,14 @@ that began before that and tells of what was written.
 """
 
 import asyncio
-from dataclasses import dataclass, field
+from contextlib import suppress
 
 from peoplegraph.errors import TimedOut
+from peoplegraph.flight import Abandoned, Flight
 from peoplegraph.upstream.call import Answer, Call, Key, Send
 
 FlightKey = tuple[Key, tuple[tuple[str, str], ...]]
 """A call's key, and its validators: their answer may be a 304, which suits nobody else."""
-
-
-@dataclass(slots=True)
-class _Flight:
-    """A call under way, and those who wait for what it comes to; None says that it came to nothing."""
-
-    call: Call
-    followers: list["asyncio.Future[Answer | None]"] = field(default_factory=list)
-
-    def land(self, outcome: Answer | Exception | None) -> None:
-        for follower in self.followers:
-            if follower.done():
-                continue
-            if isinstance(outcome, Exception):
-                follower.set_exception(outcome)
-            else:
-                follower.set_result(outcome)
 
 
 class Share:
@@ -42,7 +26,7 @@ class Share:
 
     def __init__(self, send: Send) -> None:
         self._send = send
-        self._flights: dict[FlightKey, _Flight] = {}
+        self._flights: dict[FlightKey, tuple[Call, Flight[Answer]]] = {}
 
     def __repr__(self) -> str:
         return f"<Share {len(self._flights)} in flight>"
@@ -57,42 +41,28 @@ class Share:
             finally:
                 self._detach(call)
         key = (call.key, tuple(call.headers.items()))
-        while (flight := self._flights.get(key)) is not None and _has_time_for(call, flight.call):
-            answer = await self._follow(flight, call)
-            if answer is not None:
-                return answer
-        return await self._lead(key, call)
-
-    async def _lead(self, key: FlightKey, call: Call) -> Answer:
-        flight = self._flights[key] = _Flight(call)
-        outcome: Answer | Exception | None = None
+        while (flying := self._flights.get(key)) is not None and _has_time_for(call, flying[0]):
+            with suppress(Abandoned):
+                return await self._follow(flying[1], call)
+        flight: Flight[Answer] = Flight()
+        mine = self._flights[key] = (call, flight)
         try:
-            outcome = await self._send(call)
-        except TimedOut:
-            raise
-        except Exception as error:
-            outcome = error
-            raise
-        else:
-            return outcome
+            return await flight.lead(self._send(call), own=TimedOut)
         finally:
-            if self._flights.get(key) is flight:
+            if self._flights.get(key) is mine:
                 del self._flights[key]
-            flight.land(outcome)
 
-    async def _follow(self, flight: _Flight, call: Call) -> Answer | None:
-        follower: asyncio.Future[Answer | None] = asyncio.get_running_loop().create_future()
-        flight.followers.append(follower)
+    async def _follow(self, flight: Flight[Answer], call: Call) -> Answer:
         try:
             async with asyncio.timeout_at(call.deadline):
-                return await follower
+                return await flight.follow()
         except TimeoutError:
             raise TimedOut(call.system, f"{call.system.title} did not answer in time") from None
 
     def _detach(self, write: Call) -> None:
         """Let nobody join what began before a write; who waits for it already goes on waiting."""
-        for key, flight in list(self._flights.items()):
-            if write.touches(flight.call):
+        for key, (call, _) in list(self._flights.items()):
+            if write.touches(call):
                 del self._flights[key]
 
 

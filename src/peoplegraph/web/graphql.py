@@ -2,8 +2,8 @@
 
 import json
 import logging
-import secrets
 from collections.abc import Callable, Collection, Iterable, Mapping
+from random import getrandbits
 from typing import Any
 
 import orjson
@@ -17,13 +17,16 @@ from peoplegraph.context import Context
 from peoplegraph.engine import Engine, Operation, Result
 from peoplegraph.errors import describe, internal_message
 from peoplegraph.systems import System
-from peoplegraph.web.protocol import JSON, Asked, RequestError, body_of_post, media_type, of_get, of_post
+from peoplegraph.web.protocol import GRAPHQL, JSON, Asked, RequestError, body_of_post, media_type, of_get, of_post
 from peoplegraph.web.sharing import Encoded, Key, Sharing
 
 log = logging.getLogger(__name__)
 
-MakeContext = Callable[[Request, str], Context]
-"""Makes the context of a request with that id."""
+Headers = Mapping[str, str]
+"""Of a request's headers those that the gateway reads, by their names in lower case."""
+
+MakeContext = Callable[[Headers, str], Context]
+"""Makes the context of a request with these headers and that id."""
 
 
 class Endpoint:
@@ -43,22 +46,25 @@ class Endpoint:
         self._make_context = make_context
         self._max_body_bytes = max_body_bytes
         self._sharing = sharing
-        self._credential_headers = frozenset(name.lower().encode() for name in credential_headers)
+        self._credential_headers = [name.lower() for name in credential_headers]
+        read = ("accept", "content-type", "x-deadline-ms", *self._credential_headers)
+        self._read = {name.encode(): name for name in read}
         self._page: GraphQL[Context, None] = GraphQL(schema, subscription_protocols=())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; whatever is wrong with it is answered as a GraphQL error."""
-        request_id = secrets.token_hex(16)
-        request = Request(scope, receive)
+        request_id = f"{getrandbits(128):032x}"
+        headers = self._headers(scope)
+        accept = headers.get("accept", "")
         kind = JSON
         try:
-            if scope["method"] == "GET" and _wants_page(request):
-                response = await self._page.render_graphql_ide(request)
+            if scope["method"] == "GET" and _wants_page(accept, scope):
+                response = await self._page.render_graphql_ide(Request(scope))
                 response.headers["X-Request-Id"] = request_id
                 await response(scope, receive, send)
                 return
-            kind = media_type(", ".join(request.headers.getlist("accept")))
-            status, body = await self._answer(request, request_id, kind, receive)
+            kind = media_type(accept)
+            status, body = await self._answer(scope, headers, request_id, kind, receive)
             await _respond(send, status, body, kind, request_id)
         except RequestError as error:
             refused = _refusal("BAD_REQUEST", str(error), request_id)
@@ -70,17 +76,19 @@ class Endpoint:
             failed = _refusal("INTERNAL", internal_message(request_id), request_id)
             await _respond(send, 500, failed, kind, request_id)
 
-    async def _answer(self, request: Request, request_id: str, kind: str, receive: Receive) -> Encoded:
+    async def _answer(
+        self, scope: Scope, headers: Headers, request_id: str, kind: str, receive: Receive
+    ) -> Encoded:
         """Answer what is asked for, together with who asks for the same."""
-        method = request.scope["method"]
+        method = scope["method"]
         if method == "POST":
-            text = await body_of_post(request.headers.get("content-type"), receive, self._max_body_bytes)
+            text = await body_of_post(headers.get("content-type"), receive, self._max_body_bytes)
         elif method == "GET":
-            text = request.scope["query_string"]
+            text = scope["query_string"]
         else:
             raise RequestError(405, "Ask with GET or POST", Allow="GET, POST")
-        key = self._key(request.scope, text, kind)
-        while self._sharing is not None and key is not None and key in self._sharing:
+        key = self._key(method, text, kind, headers)
+        if self._sharing is not None and key is not None:
             shared = await self._sharing.join(key)
             if shared is not None:
                 return shared
@@ -88,32 +96,41 @@ class Endpoint:
         operation, errors = self._operation(asked)
         if operation is None:
             result = Result(None, errors, executed=False)
-            return _encoded(result, request_id, kind, frozenset())
-
-        async def execute() -> Encoded:
-            context = self._make_context(request, request_id)
-            result = await self._engine.run(operation, asked.variables, context)
-            return _encoded(result, request_id, kind, context.stale)
-
-        if operation.definition.operation is OperationType.QUERY:
-            return await (execute() if self._sharing is None or key is None else self._sharing.lead(key, execute))
-        if method != "POST":
+            return _encoded(result, request_id, kind, ())
+        is_query = operation.definition.operation is OperationType.QUERY
+        if not is_query and method != "POST":
             raise RequestError(405, "A GET changes nothing: send mutations with POST", Allow="POST")
+        work = self._execute(operation, asked, headers, request_id, kind)
+        if self._sharing is None:
+            return await work
+        if is_query:
+            return await (work if key is None else self._sharing.lead(key, work))
         try:
-            return await execute()
+            return await work
         finally:
-            if self._sharing is not None:
-                self._sharing.detach()
+            self._sharing.detach()
 
-    def _key(self, scope: Scope, text: bytes, kind: str) -> Key | None:
+    async def _execute(
+        self, operation: Operation, asked: Asked, headers: Headers, request_id: str, kind: str
+    ) -> Encoded:
+        context = self._make_context(headers, request_id)
+        result = await self._engine.run(operation, asked.variables, context)
+        return _encoded(result, request_id, kind, context.stale)
+
+    def _headers(self, scope: Scope) -> Headers:
+        headers: dict[str, str] = {}
+        for raw_name, raw_value in scope["headers"]:
+            name = self._read.get(raw_name)
+            if name is not None:
+                value = raw_value.decode("latin-1")
+                headers[name] = f"{headers[name]}, {value}" if name in headers else value
+        return headers
+
+    def _key(self, method: str, text: bytes, kind: str, headers: Headers) -> Key | None:
         """Return what makes two requests the same; None for one with a deadline of its own."""
-        credentials = []
-        for name, value in scope["headers"]:
-            if name in self._credential_headers:
-                credentials.append((name, value))
-            elif name == b"x-deadline-ms":
-                return None
-        return (scope["method"], text, kind, *credentials)
+        if "x-deadline-ms" in headers:
+            return None
+        return (method, text, kind, *map(headers.get, self._credential_headers))
 
     def _operation(self, asked: Asked) -> tuple[Operation | None, list[GraphQLError]]:
         document = self._engine.documents.get(asked.query)
@@ -125,7 +142,7 @@ class Endpoint:
             return None, [error]
 
 
-def deadline_s(headers: Mapping[str, str], longest_s: float) -> float:
+def deadline_s(headers: Headers, longest_s: float) -> float:
     """Return the seconds that a request may take: `X-Deadline-Ms`, if it is there and less than `longest_s`."""
     text = headers.get("x-deadline-ms")
     if text is None:
@@ -135,9 +152,12 @@ def deadline_s(headers: Mapping[str, str], longest_s: float) -> float:
     return min(int(text) / 1000, longest_s)
 
 
-def _wants_page(request: Request) -> bool:
+_CONTENT_TYPES = {kind: f"{kind}; charset=utf-8".encode() for kind in (JSON, GRAPHQL)}
+
+
+def _wants_page(accept: str, scope: Scope) -> bool:
     """Whether a browser asks for GraphiQL; a client that takes anything, or sends a query, gets JSON."""
-    return "text/html" in request.headers.get("accept", "") and "query" not in request.query_params
+    return "text/html" in accept and "query" not in Request(scope).query_params
 
 
 def _encoded(result: Result, request_id: str, kind: str, stale: Collection[System]) -> Encoded:
@@ -173,7 +193,7 @@ async def _respond(  # noqa: PLR0913, PLR0917  # what an HTTP response is made o
     headers: Mapping[str, str] | None = None,
 ) -> None:
     head = [
-        (b"content-type", b"%s; charset=utf-8" % kind.encode()),
+        (b"content-type", _CONTENT_TYPES[kind]),
         (b"content-length", b"%d" % len(body)),
         (b"x-request-id", request_id.encode()),
         (b"vary", b"Accept"),

@@ -4,21 +4,14 @@ Equal are the request's bytes, the credentials that came with it, and the form o
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from collections.abc import Awaitable
 from typing import Any
+
+from peoplegraph.flight import Abandoned, Flight
 
 Key = tuple[Any, ...]
 Encoded = tuple[int, bytes]
 """A status, and the answer's bytes."""
-
-
-@dataclass(slots=True)
-class _Flight:
-    """A query under way, and those who wait for its answer; None says that there is none."""
-
-    began: float
-    followers: list["asyncio.Future[Encoded | None]"] = field(default_factory=list)
 
 
 class Sharing:
@@ -29,35 +22,32 @@ class Sharing:
 
     def __init__(self, longest_s: float) -> None:
         self._longest_s = longest_s
-        self._flights: dict[Key, _Flight] = {}
+        self._flights: dict[Key, tuple[float, Flight[Encoded]]] = {}
 
     def __repr__(self) -> str:
         return f"<Sharing {len(self._flights)} in flight>"
 
-    def __contains__(self, key: Key) -> bool:
-        """Whether an equal query is under way that may be joined."""
-        flight = self._flights.get(key)
-        return flight is not None and asyncio.get_running_loop().time() < flight.began + self._longest_s
+    async def join(self, key: Key) -> Encoded | None:
+        """Return the answer of an equal query that is under way; None if there is none, or none any more."""
+        while (began_and_flight := self._flights.get(key)) is not None:
+            began, flight = began_and_flight
+            if asyncio.get_running_loop().time() >= began + self._longest_s:
+                return None
+            try:
+                return await flight.follow()
+            except Abandoned:  # its caller went away
+                continue
+        return None
 
-    def join(self, key: Key) -> "asyncio.Future[Encoded | None]":
-        """Return the answer of an equal query that is under way, to be awaited; None if it comes to none."""
-        follower: asyncio.Future[Encoded | None] = asyncio.get_running_loop().create_future()
-        self._flights[key].followers.append(follower)
-        return follower
-
-    async def lead(self, key: Key, answer: Callable[[], Awaitable[Encoded]]) -> Encoded:
+    async def lead(self, key: Key, work: Awaitable[Encoded]) -> Encoded:
         """Answer a query, and those that join it meanwhile."""
-        flight = self._flights[key] = _Flight(asyncio.get_running_loop().time())
-        outcome: Encoded | None = None
+        flight: Flight[Encoded] = Flight()
+        mine = self._flights[key] = (asyncio.get_running_loop().time(), flight)
         try:
-            outcome = await answer()
-            return outcome
+            return await flight.lead(work)
         finally:
-            if self._flights.get(key) is flight:
+            if self._flights.get(key) is mine:
                 del self._flights[key]
-            for follower in flight.followers:
-                if not follower.done():
-                    follower.set_result(outcome)
 
     def detach(self) -> None:
         """Let nobody join what is under way."""

@@ -6,6 +6,7 @@ Follows the vendor's page "Dispute Assignees"; where it is silent, `wire` and `c
 from dataclasses import replace
 
 from peoplegraph.backends.base import Backend
+from peoplegraph.backends.billtrust_disputes.client import DisputesClient
 from peoplegraph.backends.billtrust_disputes.graph import Assignee, Query, assignee_by_email, assignee_node
 from peoplegraph.backends.billtrust_disputes.loaders import DisputesLoaders, check
 from peoplegraph.backends.billtrust_disputes.mutations import Mutation
@@ -18,7 +19,9 @@ DISPUTES = Backend(
     system=System.DISPUTES,
     credential_headers=("X-Billtrust-Api-Key", "X-Billtrust-Auth"),
     loaders=DisputesLoaders,
-    connect=DisputesLoaders,
+    connect=lambda context: DisputesLoaders(
+        DisputesClient(context.session(System.DISPUTES), context.settings.disputes.tenant_id)
+    ),
     check=check,
     query=Query,
     mutation=Mutation,

@@ -39,6 +39,7 @@ class DisputesClient(Client):
 
     def __init__(self, session: Session, tenant_id: str) -> None:
         super().__init__(session)
+        self.tenant_id = tenant_id
         self._tenant = path("tenants", tenant_id)
 
     async def get_assignee(self, assignee_id: str, *, past_caches: bool = False) -> Answer:

@@ -13,6 +13,7 @@ from peoplegraph.backends.billtrust_disputes.loaders import (
     Lookup,
     by_email,
     by_id,
+    current_session,
 )
 from peoplegraph.context import Info
 from peoplegraph.graph.lookahead import is_sole_root_field, selects_anywhere
@@ -301,7 +302,8 @@ class Query:
         "settings have it answer for the owner of the gateway's own key. One call."
     )
     async def current_assignee(self, info: Info) -> Assignee | None:
-        record = await info.context.loaders(DisputesLoaders).current.load(WHOLE_TENANT)
+        session = current_session(info.context)
+        record = await info.context.loaders(DisputesLoaders).current.load(session)
         return shape(record) if record else None
 
     @strawberry.field(

@@ -6,11 +6,11 @@ from functools import cached_property
 from typing import Any, Literal
 
 from peoplegraph.backends.answers import unexpected
-from peoplegraph.backends.batching import Each, Loader, each
+from peoplegraph.backends.batching import Each, Loader, each, known
 from peoplegraph.backends.billtrust_disputes import wire
 from peoplegraph.backends.billtrust_disputes.client import DisputesClient
 from peoplegraph.backends.billtrust_disputes.wire import Assignee, Department, Roster
-from peoplegraph.context import Context
+from peoplegraph.context import Context, Session
 from peoplegraph.errors import BadInput, Unauthorized
 from peoplegraph.settings import CurrentAssignee
 from peoplegraph.systems import System
@@ -55,16 +55,16 @@ class DisputesLoaders:
     the whole list, or is going to (`roster_ahead`): then the list answers all of them. In a list, the first
     assignee with an address is the one that has it; a single call leaves the choice to Disputes.
 
-    `roster` is the list call: of one department if that is all that is asked for, else of the whole tenant,
-    once, for however many departments.
+    The list call is of one department if that is all that is asked for, else of the whole tenant, once, for
+    however many departments. `departments` is one call, too, and `current` one for each credential.
     """
 
-    def __init__(self, context: Context) -> None:
-        self._context = context
-        self._tenant = context.settings.disputes.tenant_id
-        self.client = DisputesClient(context.session(System.DISPUTES), self._tenant)
+    def __init__(self, client: DisputesClient) -> None:
+        self.client = client
         self.roster_ahead: bool | None = None
         self._looked_up = 0
+        self._everybody = Each(self._list_everybody)
+        self.departments = Each(self._list_departments)
         self.current = Each(self._get_current)
 
     @cached_property
@@ -73,20 +73,13 @@ class DisputesLoaders:
         return Loader(self._look_up)
 
     @cached_property
-    def roster(self) -> Loader[str, Roster]:
-        """The list call."""
-        return Loader(self._list)
-
-    @cached_property
-    def departments(self) -> Loader[str, list[Department]]:
-        """All departments."""
-        return Loader(self._list_departments)
+    def _of_department(self) -> Loader[str, Roster]:
+        return Loader(self._list_departments_assignees)
 
     def forget(self) -> None:
         """Drop everything that was loaded: a write to one assignee may have changed any of its department."""
-        for loader in (self.assignee, self.roster):
+        for loader in (self.assignee, self._everybody, self._of_department, self.current):
             loader.clear_all()
-        self.current.clear(WHOLE_TENANT)
 
     async def department(self, department_id: str) -> Department | None:
         """Return a department, or None if there is none by that id: from the one call that lists them all."""
@@ -98,8 +91,14 @@ class DisputesLoaders:
 
         `alone` says that nothing else in the operation reads assignees, so that the vendor's filter pays.
         """
-        roster = await self.roster.load(department_id if department_id and alone else WHOLE_TENANT)
-        return roster.all() if department_id is None else roster.of_department(department_id)
+        if department_id is None:
+            return (await self._everybody.load(WHOLE_TENANT)).all()
+        roster = await (
+            self._of_department.load(department_id)
+            if alone and department_id
+            else self._everybody.load(WHOLE_TENANT)
+        )
+        return roster.of_department(department_id)
 
     async def find_created(self, body: Mapping[str, Any]) -> Assignee:
         """Find what a create has made where its answer did not say; raises `BadResponse` if that cannot be told."""
@@ -120,9 +119,9 @@ class DisputesLoaders:
     async def _look_up(self, keys: list[Lookup]) -> Sequence[Assignee | None | Exception]:
         self._looked_up += len(keys)
         single = self._looked_up < LIST_FROM and not self.roster_ahead
-        if single and not self.roster.holds(WHOLE_TENANT):
+        if single and not self._everybody.holds(WHOLE_TENANT):
             return await each(keys, self._get)
-        roster = await self.roster.load(WHOLE_TENANT)
+        roster = await self._everybody.load(WHOLE_TENANT)
         found = [roster.by_id.get(key.key) if key.by == "id" else roster.by_email.get(key.key) for key in keys]
         if not roster.broken:
             return found
@@ -152,30 +151,31 @@ class DisputesLoaders:
         self.assignee.prime(by_id(record.assignee_id), record)
         return record
 
-    async def _list(self, scopes: list[str]) -> list[Roster]:
-        if WHOLE_TENANT in scopes:
-            roster = wire.assignees((await self.client.get_assignees()).body)
-        elif len(scopes) == 1 and not self.roster.holds(WHOLE_TENANT):
-            roster = wire.assignees((await self.client.get_assignees(scopes[0])).body)
-        else:
-            roster = await self.roster.load(WHOLE_TENANT)
-        return [roster] * len(scopes)
+    async def _list_everybody(self, _: str) -> Roster:
+        return wire.assignees((await self.client.get_assignees()).body)
 
-    async def _list_departments(self, keys: list[str]) -> list[list[Department]]:
-        answer = await self.client.get_departments()
-        return [wire.departments(answer.body)] * len(keys)
+    async def _list_departments_assignees(self, department_ids: list[str]) -> list[Roster]:
+        if len(department_ids) == 1 and not self._everybody.holds(WHOLE_TENANT):
+            return [wire.assignees((await self.client.get_assignees(department_ids[0])).body)]
+        return [await self._everybody.load(WHOLE_TENANT)] * len(department_ids)
 
-    async def _get_current(self, _: str) -> Assignee:
-        credential = self._context.caller_credential(System.DISPUTES)
-        if credential is None:
-            if self._context.settings.current_assignee is CurrentAssignee.CALLER:
-                headers = " or ".join(self._context.backend(System.DISPUTES).credential_headers)
-                raise Unauthorized(
-                    System.DISPUTES, f"currentAssignee needs the caller's own credential, in {headers}"
-                )
-            credential = self._context.gateway_credential(System.DISPUTES)
-        client = DisputesClient(self._context.session(System.DISPUTES, credential), self._tenant)
-        return wire.assignee((await client.get_current_assignee()).body)
+    async def _list_departments(self, _: str) -> list[Department]:
+        return wire.departments((await self.client.get_departments()).body)
+
+    async def _get_current(self, session: Session) -> Assignee | None:
+        answer = await known(DisputesClient(session, self.client.tenant_id).get_current_assignee())
+        return wire.assignee(answer.body) if answer else None
+
+
+def current_session(context: Context) -> Session:
+    """Return the way to Disputes with the credential whose owner is the current assignee; raises `Unauthorized`."""
+    credential = context.caller_credential(System.DISPUTES)
+    if credential is None:
+        if context.settings.current_assignee is CurrentAssignee.CALLER:
+            headers = " or ".join(context.way(System.DISPUTES).backend.credential_headers)
+            raise Unauthorized(System.DISPUTES, f"currentAssignee needs the caller's own credential, in {headers}")
+        credential = context.way(System.DISPUTES).credential
+    return context.session(System.DISPUTES, credential)
 
 
 async def check(context: Context) -> None:

@@ -5,7 +5,7 @@ from contextlib import suppress
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from peoplegraph.backends.batching import Each, Loader, by_key, each
+from peoplegraph.backends.batching import Each, Loader, by_key, each, known
 from peoplegraph.backends.rpm import wire
 from peoplegraph.backends.rpm.client import RpmClient
 from peoplegraph.context import Context
@@ -52,16 +52,13 @@ class RpmLoaders:
 
     def __init__(self, client: RpmClient) -> None:
         self.client = client
-        self.rep: Each[RepKey, wire.Rep] = Each(self._get)
+        self.rep = Each(self._get)
+        self._users = Each(self._list_users)
 
     @cached_property
     def brief(self) -> Loader[int, wire.Rep | None]:
         """What AgentUsers tells of reps, by id."""
         return Loader(self._get_brief)
-
-    @cached_property
-    def _users(self) -> Loader[str, dict[int, wire.Rep]]:
-        return Loader(self._list_users)
 
     def forget(self, rep_id: int | None) -> None:
         """Drop what was loaded of a rep that has been, or may have been, written to; None is a new one."""
@@ -74,13 +71,16 @@ class RpmLoaders:
             case ById(rep_id):
                 if rep_id <= 0:
                     return None
-                answer = await self.client.rep({"RepID": rep_id})
-                return wire.rep(answer.body, rep_id)
+                answer = await known(self.client.rep({"RepID": rep_id}))
+                return wire.rep(answer.body, rep_id) if answer else None
             case ByAgency(agency_id, name):
                 body: dict[str, Any] = {"Rep": name, "AgencyID": agency_id}
             case ByAssignment(supplier_id, code):
                 body = {"SupplierID": supplier_id, "AssignmentCode": code}
-        record = wire.rep((await self.client.rep(body)).body)
+        answer = await known(self.client.rep(body))
+        if answer is None:
+            return None
+        record = wire.rep(answer.body)
         self.rep.prime(ById(record.rep_id), record)
         return record
 
@@ -94,9 +94,9 @@ class RpmLoaders:
                 pass  # the key may call Rep, and not list users
         return await each(rep_ids, lambda rep_id: self.rep.load(ById(rep_id)))
 
-    async def _list_users(self, keys: list[str]) -> list[dict[int, wire.Rep]]:
+    async def _list_users(self, _: str) -> dict[int, wire.Rep]:
         users = wire.agent_users((await self.client.agent_users()).body)
-        return [by_key(users, lambda user: user.rep_id)] * len(keys)
+        return by_key(users, lambda user: user.rep_id)
 
 
 async def check(context: Context) -> None:
