@@ -100,8 +100,8 @@ def measure(contender: Contender, workload: str, seconds: float, at_once: int) -
             return {
                 "per_s": float(re.search(r"Requests/sec:\s+([\d.]+)", done)[1]),  # type: ignore[index]
                 "cpu_ms": cpu / requests * 1e3,
-                "p50_ms": milliseconds(re.search(r"50%\s+(\S+)", done)[1]),  # type: ignore[index]
-                "p99_ms": milliseconds(re.search(r"99%\s+(\S+)", done)[1]),  # type: ignore[index]
+                "p50_ms": milliseconds(re.search(r"\n +50% +(\S+)", done)[1]),  # type: ignore[index]
+                "p99_ms": milliseconds(re.search(r"\n +99% +(\S+)", done)[1]),  # type: ignore[index]
                 "mb": resident_mb(process.pid),
             }
 

@@ -30,6 +30,9 @@ Host = Annotated[str | None, typer.Option(help="The address to listen on, instea
 Port = Annotated[int | None, typer.Option(min=0, max=65535, help="The port, instead of the setting's.")]
 Data = Annotated[Path | None, typer.Option(help="Keep the emulated systems' records in this SQLite file.")]
 
+PROTOCOL = "peoplegraph.web.server:Protocol"
+"""What the gateway has uvicorn speak HTTP with."""
+
 DEMO_QUERY = """\
 {
   representative(reference: "REP-021") {
@@ -97,6 +100,7 @@ def serve(host: Host = None, port: Port = None) -> None:
         server_header=False,
         access_log=False,
         timeout_graceful_shutdown=10,
+        http=PROTOCOL,
     )
 
 
@@ -163,7 +167,9 @@ async def _demo(overrides: dict[str, Any], data: Path | None) -> None:
     async with _sandbox_running("127.0.0.1", 0, data) as running:
         systems = {name: {**block, "credential": CredentialMode.GATEWAY} for name, block in running.blocks.items()}
         settings = Settings.load(**overrides, **systems, current_assignee=CurrentAssignee.KEY_OWNER)
-        async with serving((create_app(settings),), settings.host, settings.port, lifespan="on") as (server,):
+        async with serving((create_app(settings),), settings.host, settings.port, lifespan="on", http=PROTOCOL) as (
+            server,
+        ):
             _print(f"GraphiQL: {server.url}/graphql\n\nA query to try:\n\n{DEMO_QUERY}\n\nCtrl-C ends it.")
             await stop.wait()
 

@@ -1,7 +1,7 @@
 """What one request carries: its loaders, its caller's credentials, its deadline and its id."""
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import strawberry
@@ -9,7 +9,7 @@ import strawberry
 from peoplegraph.errors import NotConfigured, Unauthorized
 from peoplegraph.settings import CredentialMode, Settings
 from peoplegraph.systems import System
-from peoplegraph.upstream.call import Answer, Call, Credential, Send
+from peoplegraph.upstream.call import Credential, Send
 
 if TYPE_CHECKING:
     from peoplegraph.backends.base import Backend
@@ -24,25 +24,8 @@ class Session:
     send: Send
     credential: Credential
     deadline: float
-
-
-class _Noting:
-    """Sends calls, and keeps in mind which systems were answered for from what is no longer fresh.
-
-    No method of the context: what holds it is held by the context.
-    """
-
-    __slots__ = ("_send", "stale")
-
-    def __init__(self, send: Send) -> None:
-        self._send = send
-        self.stale: set[System] = set()
-
-    async def __call__(self, call: Call) -> Answer:
-        answer = await self._send(call)
-        if answer.stale:
-            self.stale.add(call.system)
-        return answer
+    stale: set[System] = field(default_factory=set, compare=False)
+    """Takes the systems that fail, and are answered for from what was kept of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,15 +66,11 @@ class Context:
         self.settings = settings
         self.request_id = request_id
         self._ways = ways
-        self._send = _Noting(send)
+        self._send = send
+        self.stale: set[System] = set()
         self._caller_headers = caller_headers
         self._deadline = deadline
         self._loaders: dict[type, Any] = {}
-
-    @property
-    def stale(self) -> Collection[System]:
-        """The systems that fail, and were answered for from what was kept of them."""
-        return self._send.stale
 
     def loaders(self, kind: type[L]) -> L:
         """Return this request's loaders of one backend; raises `NotConfigured` or `Unauthorized`."""
@@ -115,7 +94,7 @@ class Context:
         way = self._ways[system]
         if not way.is_configured:
             raise NotConfigured(system, f"{system.title} is not configured in this gateway")
-        return Session(self._send, credential or self._credential(way), self._deadline)
+        return Session(self._send, credential or self._credential(way), self._deadline, self.stale)
 
     def caller_credential(self, system: System) -> Credential | None:
         """Return the vendor's own header of the caller's request, if it sent one; raises `Unauthorized`."""

@@ -15,6 +15,9 @@ class System(enum.Enum):
     DISPUTES = strawberry.enum_value("Billtrust Disputes", description="Billtrust Disputes: assignees.")
     RPM = strawberry.enum_value("RPM", description="RPM: reps.")
 
+    __hash__ = object.__hash__
+    """Enum's own hashes the name, in Python, and systems are keys wherever a call passes."""
+
     @property
     def title(self) -> str:
         """The system's name as people say it."""

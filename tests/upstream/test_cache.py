@@ -306,9 +306,9 @@ async def test_reads_see_their_writes(steps: list[str | int], share: bool) -> No
 
     for step in steps:
         if step == "read":
-            reads.append((answered, asyncio.create_task(cache.send(call()))))
+            reads.append((answered, asyncio.ensure_future(cache.send(call()))))
         elif step == "other":
-            reads.append((0, asyncio.create_task(cache.send(call("/y", tags="y")))))
+            reads.append((0, asyncio.ensure_future(cache.send(call("/y", tags="y")))))
         elif step == "write":
             writes.append(asyncio.create_task(write()))
         else:

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from peoplegraph.outbox import Outbox
 from peoplegraph.upstream.body import MAX_BODY_BYTES, Broken
 from peoplegraph.upstream.call import Answer
 from peoplegraph.upstream.http1_connection import MAX_HEAD_BYTES, Connection, Late, Lost
@@ -42,7 +43,8 @@ class Exchange:
     def __init__(self) -> None:
         self.ended: list[bool] = []
         self.wire = Wire()
-        self.connection = Connection(lambda _, keep: self.ended.append(keep), lambda _: None)
+        self.outbox = Outbox()
+        self.connection = Connection(lambda _, keep: self.ended.append(keep), lambda _: None, self.outbox)
         self.connection.connection_made(self.wire)
         self.begin()
 
@@ -52,6 +54,7 @@ class Exchange:
         self.waiter: asyncio.Future[Answer] = loop.create_future()
         until = loop.time() + until_s
         self.connection.begin(b"GET", self.waiter, first_byte_by=until, until=until, head_only=head_only)
+        self.outbox.flush()
 
     def feed(self, *pieces: bytes) -> None:
         """Receive, until the connection is ended."""

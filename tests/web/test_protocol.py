@@ -4,8 +4,10 @@ import json
 from collections.abc import AsyncIterator
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from peoplegraph.web.protocol import GRAPHQL, JSON, RequestError, media_type
+from peoplegraph.web.protocol import GRAPHQL, JSON, RequestError, decoded, media_type
 from tests.conftest import MakeGateway
 from tests.gateway import Gateway
 
@@ -13,7 +15,6 @@ from tests.gateway import Gateway
 @pytest.mark.parametrize(
     ("accept", "kind"),
     [
-        (None, JSON),
         ("", JSON),
         ("*/*", JSON),
         ("application/*", JSON),
@@ -30,9 +31,50 @@ from tests.gateway import Gateway
         ("application/json; charset=latin-1, application/graphql-response+json", GRAPHQL),
     ],
 )
-def test_what_a_client_prefers(accept: str | None, kind: str) -> None:
+def test_what_a_client_prefers(accept: str, kind: str) -> None:
     """The heavier type wins, of two as heavy the newer; who does not say gets JSON."""
     assert media_type(accept) == kind
+
+
+ODD = {
+    "12345678901234567890123456789": 12345678901234567890123456789,
+    "-0": 0,
+    "1E400": float("inf"),
+    '{"a": 1, "a": 2}': {"a": 2},
+    '"\\ud800"': "\ud800",
+    '"\\u0000\\/"': "\0/",
+    " [1.0, 1e2, true, null]\n": [1.0, 100.0, True, None],
+}
+BROKEN = ["", "nul", "NaN", "-Infinity", "[1,]", "{'a': 1}", '"\t"', "01", "[" * 200_000, "{}{}", "\ufeff{}"]
+
+
+@pytest.mark.parametrize(("text", "value"), ODD.items())
+def test_json_at_its_edges(text: str, value: object) -> None:
+    """Large numbers keep their digits, and text that is odd stays as it is."""
+    assert (decoded(text), decoded(text.encode())) == (value, value)
+    assert type(decoded(text)) is type(value)
+
+
+@pytest.mark.parametrize("text", BROKEN)
+def test_what_is_no_json(text: str) -> None:
+    """Neither what Python's decoder would let pass nor what would break it."""
+    for sent in (text, text.encode(), text.encode() + b"\xff"):
+        with pytest.raises(RequestError, match="cannot be parsed"):
+            decoded(sent)
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+)
+
+
+@given(VALUES, st.booleans())
+def test_json_is_what_the_standard_library_says(value: object, ascii_only: bool) -> None:
+    """Whichever decoder takes it."""
+    text = json.dumps(value, ensure_ascii=ascii_only)
+    got = decoded(text)
+    assert (got, repr(got)) == (value, repr(json.loads(text)))
 
 
 @pytest.mark.parametrize("accept", ["text/plain", "application/json;q=0", "*/*;q=0", "image/png, text/html", "x"])

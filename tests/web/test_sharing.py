@@ -57,6 +57,25 @@ async def test_what_is_not_equal(gateway_with: MakeGateway, others: dict[str, An
     assert len(upstream.requests) == 2
 
 
+async def test_queries_that_never_wait_are_shared() -> None:
+    """What is answered in one go, from what is kept, answers all that were there when it began."""
+    sharing, executions = Sharing(10), 0
+
+    async def execute() -> Encoded:
+        nonlocal executions
+        executions += 1
+        return (200, b"x")
+
+    async def ask() -> Encoded:
+        shared = await sharing.join(("k",))
+        return shared or await sharing.lead(("k",), execute())
+
+    assert list(await asyncio.gather(*(ask() for _ in range(10)))) == [(200, b"x")] * 10
+    assert executions == 1
+    await asyncio.sleep(0)
+    assert repr(sharing) == "<Sharing 0 in flight>"
+
+
 async def test_nobody_joins_what_began_before_a_mutation(gateway_with: MakeGateway) -> None:
     """A query that begins after a mutation was answered is executed, whatever is under way."""
     async with scripted(slow) as upstream:

@@ -99,7 +99,10 @@ class Client:
             past_caches=past_caches,
             is_success=is_success or _is_json,
         )
-        return call, await self._session.send(call)
+        answer = await self._session.send(call)
+        if answer.stale:
+            self._session.stale.add(self.system)
+        return call, answer
 
 
 def _is_json(answer: Answer) -> bool:

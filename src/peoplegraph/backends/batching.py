@@ -4,7 +4,7 @@ import asyncio
 import weakref
 from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
 from contextlib import suppress
-from inspect import ismethod
+from types import MethodType
 from typing import Any, Generic, TypeVar, cast
 
 from aiodataloader import DataLoader
@@ -93,7 +93,7 @@ def weakly(load: Callable[[T], G]) -> Callable[[T], G]:
     Loaders are held by the objects whose methods they call. Held in turn, those would not go with their request but
     with the garbage collector's next run, and every answer in them: half a gigabyte under load.
     """
-    if not ismethod(load):
+    if not isinstance(load, MethodType):
         return load
     function, owner = load.__func__, weakref.ref(load.__self__)
 
@@ -121,20 +121,14 @@ def by_key(rows: Iterable[V], key: Callable[[V], K | None]) -> dict[K, V]:
     return index
 
 
-async def known(record: Awaitable[V]) -> V | None:
-    """Await a record; None where the system knows none."""
-    try:
-        return await record
-    except NotFound:
-        return None
-
-
 async def each(keys: Sequence[K], load: Callable[[K], Awaitable[V]]) -> list[V | None | Exception]:
     """Load keys side by side, one call each: a value, None where the system knows none, or that key's error."""
 
     async def one(key: K) -> V | None | Exception:
         try:
-            return await known(load(key))
+            return await load(key)
+        except NotFound:
+            return None
         except Exception as error:  # noqa: BLE001  # it is this key's answer, and raised where it is awaited
             return error
 

@@ -115,7 +115,10 @@ class Arguments:
         self._config = schema.config
         self._registry = schema.schema_converter.scalar_registry
         self._names = {self._config.name_converter.from_argument(a): str(a.python_name) for a in self._arguments}
-        self._shared = all(_is_shared(a.type, self._registry) for a in self._arguments)
+        self._lists = [str(a.python_name) for a in self._arguments if _is_list(a.type, self._registry)]
+        self._shared = all(
+            str(a.python_name) in self._lists or _is_shared(a.type, self._registry) for a in self._arguments
+        )
         self._quick = self._quick_sources() if self._shared else None
 
     def __call__(self, run: Any, path: Any) -> Mapping[str, Any]:
@@ -128,6 +131,8 @@ class Arguments:
             if kept is None:
                 kept = self._converted(run, path)
             run.arguments[self._site.index] = kept
+        if self._lists:  # a call may change its own
+            return {name: list(v) if v.__class__ is list else v for name, v in kept.items()}
         return kept
 
     def _raw(self, run: Any) -> dict[str, Any]:
@@ -182,6 +187,13 @@ def _has_variables(node: Any) -> bool:
         return True
     children = getattr(node, "values", None) or [field.value for field in getattr(node, "fields", None) or ()]
     return any(_has_variables(child) for child in children)
+
+
+def _is_list(type_: Any, registry: Any) -> bool:
+    """Whether it is a list of what all calls may be given, so that a copy of the list will do."""
+    if isinstance(type_, StrawberryOptional):
+        return not isinstance(type_, StrawberryMaybe) and _is_list(type_.of_type, registry)
+    return isinstance(type_, StrawberryList) and _is_shared(type_.of_type, registry)
 
 
 def _is_shared(type_: Any, registry: Any) -> bool:

@@ -8,7 +8,7 @@ write took effect, or when it will, what it touches is not kept for as long as i
 
 import asyncio
 from collections import OrderedDict, defaultdict
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
 
 from msgspec.structs import replace
@@ -131,13 +131,16 @@ class Cache:
     def __repr__(self) -> str:
         return f"<Cache {self._store!r}, {len(self._fetches)} fetches>"
 
-    async def send(self, call: Call) -> Answer:
+    def send(self, call: Call) -> Awaitable[Answer]:
         """Answer from what is kept, or send the call and keep what comes."""
         if not call.reads:
-            return await self._write(call)
+            return self._write(call)
         ttl_s = self._ttl_s.get(call.system, 0)
         if call.past_caches or not ttl_s:
-            return await self._send(call)
+            return self._send(call)
+        return self._read(call, ttl_s)
+
+    async def _read(self, call: Call, ttl_s: float) -> Answer:
         entry = self._store.get(call.key)
         if entry is not None and asyncio.get_running_loop().time() < entry.fresh_until:
             return entry.answer

@@ -9,7 +9,7 @@ import ipaddress
 import logging
 import socket
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 from aiohappyeyeballs import start_connection
 
 from peoplegraph.errors import UpstreamError
+from peoplegraph.outbox import Outbox
 from peoplegraph.systems import System
 from peoplegraph.upstream.body import Broken
 from peoplegraph.upstream.call import CLOSE_GRACE_S, CONNECT_TIMEOUT_S, LATE_WRITE_S, Answer, Call
@@ -54,7 +55,8 @@ class Http1Engine:
         limits: Mapping[System, Limits],
         tls: TlsContext | None = None,
     ) -> None:
-        self._pools = {system: Pool(system, base, limits[system], tls) for system, base in bases.items()}
+        outbox = Outbox()
+        self._pools = {system: Pool(system, base, limits[system], tls, outbox) for system, base in bases.items()}
 
     def __repr__(self) -> str:
         return f"<Http1Engine {', '.join(map(repr, self._pools.values()))}>"
@@ -76,15 +78,15 @@ class Http1Engine:
             pool.close()
         await asyncio.sleep(0)  # for the transports to end
 
-    async def send(self, call: Call) -> Answer:
+    def send(self, call: Call) -> Coroutine[Any, Any, Answer]:
         """Carry `call` and return its answer."""
-        return await self._pools[call.system].send(call)
+        return self._pools[call.system].send(call)
 
 
 class Pool:
     """The connections to one system."""
 
-    def __init__(self, system: System, base: str, limits: Limits, tls: TlsContext | None) -> None:
+    def __init__(self, system: System, base: str, limits: Limits, tls: TlsContext | None, outbox: Outbox) -> None:
         url = urlsplit(base)
         self._system = system
         self._host, self._base = url.hostname or "", url.path.rstrip("/")
@@ -93,6 +95,7 @@ class Pool:
         self._lookup: asyncio.Future[Any] | None = None
         self._tls = (tls or TlsContext.trusting()) if url.scheme == "https" else None
         self._head = f"Host: {url.netloc}\r\nAccept: application/json\r\nAccept-Encoding: gzip, deflate\r\n"
+        self._outbox = outbox
         self._size = limits.concurrency
         self._pace = Pace(limits.calls_per_second) if limits.calls_per_second else None
         self._busy = 0
@@ -217,7 +220,7 @@ class Pool:
             async with asyncio.timeout_at(until):
                 addresses = await self._addresses()
                 _, connection = await loop.create_connection(
-                    lambda: Connection(self._ended, self._lost),
+                    lambda: Connection(self._ended, self._lost, self._outbox),
                     sock=await start_connection(addresses, happy_eyeballs_delay=NEXT_ADDRESS_S, loop=loop),
                     ssl=self._tls,
                     server_hostname=self._host if self._tls else None,

@@ -12,6 +12,7 @@ from typing import Any, cast
 
 import httptools
 
+from peoplegraph.outbox import Outbox
 from peoplegraph.upstream.body import MAX_BODY_BYTES, TOO_LARGE, Broken, decoded
 from peoplegraph.upstream.call import READ_HEADERS, Answer
 
@@ -48,9 +49,15 @@ class Late(Exception):
 class Connection(asyncio.Protocol):
     """A connection of a pool; `ended` is told, once an exchange, whether the connection may carry another."""
 
-    def __init__(self, ended: Callable[["Connection", bool], None], lost: Callable[["Connection"], None]) -> None:
+    def __init__(
+        self,
+        ended: Callable[["Connection", bool], None],
+        lost: Callable[["Connection"], None],
+        outbox: Outbox,
+    ) -> None:
         self._ended = ended
         self._lost = lost
+        self._outbox = outbox
         self._parser = httptools.HttpResponseParser(self)
         self._transport: asyncio.Transport = cast("asyncio.Transport", None)
         self._waiter: asyncio.Future[Answer] | None = None
@@ -84,7 +91,7 @@ class Connection(asyncio.Protocol):
         self._keep = len(request) <= KEPT_REQUEST_BYTES
         self.started = False
         self._clear()
-        self._transport.write(request)
+        self._outbox.put(self._transport, request)
 
     def close(self) -> None:
         """End the connection at once."""

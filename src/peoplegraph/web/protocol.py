@@ -119,11 +119,12 @@ def asked(given: dict[str, Any]) -> Asked:
     query, variables, name = given.get("query"), given.get("variables"), given.get("operationName")
     if not isinstance(query, str) or not query:
         raise RequestError(400, "The request must have a `query`, which is a string")
-    if not isinstance(variables, dict | None):
+    if variables is not None and not isinstance(variables, dict):
         raise RequestError(400, "The GraphQL operation's `variables` must be an object or null")
-    if not isinstance(name, str | None):
+    if name is not None and not isinstance(name, str):
         raise RequestError(400, "The GraphQL operation's `operationName` must be a string or null")
-    if not isinstance(given.get("extensions"), dict | None):
+    extensions = given.get("extensions")
+    if extensions is not None and not isinstance(extensions, dict):
         raise RequestError(400, "The GraphQL operation's `extensions` must be an object or null")
     return Asked(query, variables, name)
 

@@ -4,7 +4,7 @@ Equal are the request's bytes, the credentials that came with it, and the form o
 """
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Coroutine
 from typing import Any
 
 from peoplegraph.flight import Abandoned, Flight
@@ -39,12 +39,12 @@ class Sharing:
                 continue
         return None
 
-    async def lead(self, key: Key, work: Awaitable[Encoded]) -> Encoded:
+    async def lead(self, key: Key, work: Coroutine[Any, Any, Encoded]) -> Encoded:
         """Answer a query, and those that join it meanwhile."""
         flight: Flight[Encoded] = Flight()
         mine = self._flights[key] = (asyncio.get_running_loop().time(), flight)
         try:
-            return await flight.lead(work)
+            return await flight.lead(_in_the_next_turn(work))
         finally:
             if self._flights.get(key) is mine:
                 del self._flights[key]
@@ -52,3 +52,13 @@ class Sharing:
     def detach(self) -> None:
         """Let nobody join what is under way."""
         self._flights.clear()
+
+
+async def _in_the_next_turn(work: Coroutine[Any, Any, Encoded]) -> Encoded:
+    """Begin once all that came in this turn of the loop had its chance to join: it may be done without a wait."""
+    try:
+        await asyncio.sleep(0)
+    except BaseException:
+        work.close()
+        raise
+    return await work

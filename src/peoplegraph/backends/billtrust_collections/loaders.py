@@ -5,7 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from peoplegraph.backends.batching import Each, known
+from peoplegraph.backends.batching import Each
 from peoplegraph.backends.billtrust_collections import wire
 from peoplegraph.backends.billtrust_collections.client import CollectionsClient
 from peoplegraph.backends.billtrust_collections.wire import MAX_LIMIT, Page, Sublist
@@ -83,12 +83,18 @@ class CollectionsLoaders:
         return Part(wanted, None, next_page)
 
     async def _get_representative(self, reference: str) -> wire.Representative | None:
-        answer = await known(self.client.get_representative(reference))
-        return wire.representative(answer.body, reference) if answer else None
+        try:
+            answer = await self.client.get_representative(reference)
+        except NotFound:
+            return None
+        return wire.representative(answer.body, reference)
 
     async def _get_page(self, key: PageKey) -> Page | None:
-        answer = await known(self.client.get_page(*key))
-        return wire.page(answer.body, key.sublist, key.page, key.limit) if answer else None
+        try:
+            answer = await self.client.get_page(*key)
+        except NotFound:
+            return None
+        return wire.page(answer.body, key.sublist, key.page, key.limit)
 
 
 def plan_pages(start: int, count: int) -> tuple[int, int, int]:

@@ -6,12 +6,12 @@ from functools import cached_property
 from typing import Any, Literal
 
 from peoplegraph.backends.answers import unexpected
-from peoplegraph.backends.batching import Each, Loader, each, known
+from peoplegraph.backends.batching import Each, Loader, each
 from peoplegraph.backends.billtrust_disputes import wire
 from peoplegraph.backends.billtrust_disputes.client import DisputesClient
 from peoplegraph.backends.billtrust_disputes.wire import Assignee, Department, Roster
 from peoplegraph.context import Context, Session
-from peoplegraph.errors import BadInput, Unauthorized
+from peoplegraph.errors import BadInput, NotFound, Unauthorized
 from peoplegraph.settings import CurrentAssignee
 from peoplegraph.systems import System
 
@@ -163,8 +163,11 @@ class DisputesLoaders:
         return wire.departments((await self.client.get_departments()).body)
 
     async def _get_current(self, session: Session) -> Assignee | None:
-        answer = await known(DisputesClient(session, self.client.tenant_id).get_current_assignee())
-        return wire.assignee(answer.body) if answer else None
+        try:
+            answer = await DisputesClient(session, self.client.tenant_id).get_current_assignee()
+        except NotFound:
+            return None
+        return wire.assignee(answer.body)
 
 
 def current_session(context: Context) -> Session:

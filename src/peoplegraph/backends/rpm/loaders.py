@@ -5,7 +5,7 @@ from contextlib import suppress
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from peoplegraph.backends.batching import Each, Loader, by_key, each, known
+from peoplegraph.backends.batching import Each, Loader, by_key, each
 from peoplegraph.backends.rpm import wire
 from peoplegraph.backends.rpm.client import RpmClient
 from peoplegraph.context import Context
@@ -71,16 +71,16 @@ class RpmLoaders:
             case ById(rep_id):
                 if rep_id <= 0:
                     return None
-                answer = await known(self.client.rep({"RepID": rep_id}))
-                return wire.rep(answer.body, rep_id) if answer else None
+                body: dict[str, Any] = {"RepID": rep_id}
             case ByAgency(agency_id, name):
-                body: dict[str, Any] = {"Rep": name, "AgencyID": agency_id}
+                body = {"Rep": name, "AgencyID": agency_id}
             case ByAssignment(supplier_id, code):
                 body = {"SupplierID": supplier_id, "AssignmentCode": code}
-        answer = await known(self.client.rep(body))
-        if answer is None:
+        try:
+            answer = await self.client.rep(body)
+        except NotFound:
             return None
-        record = wire.rep(answer.body)
+        record = wire.rep(answer.body, body.get("RepID"))
         self.rep.prime(ById(record.rep_id), record)
         return record
 

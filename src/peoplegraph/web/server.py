@@ -1,0 +1,39 @@
+"""uvicorn's protocol over a transport that gathers what is written: see `peoplegraph.outbox`."""
+
+import asyncio
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from peoplegraph.outbox import Outbox
+
+
+class Gathering:
+    """A transport whose writes go through the outbox."""
+
+    __slots__ = ("_outbox", "_transport", "is_closing")
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self._outbox = Outbox()
+        self.is_closing = transport.is_closing
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def write(self, data: bytes) -> None:
+        """Write in the loop's next turn."""
+        self._outbox.put(self._transport, data)
+
+    def close(self) -> None:
+        """Write what waits, and close."""
+        self._outbox.flush()
+        self._transport.close()
+
+
+class Protocol(HttpToolsProtocol):
+    """HTTP/1.1, head and body of a response in one write."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
+        """Begin a connection."""
+        super().connection_made(Gathering(transport))  # type: ignore[arg-type]  # it is one in all that is used
