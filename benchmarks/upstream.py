@@ -166,7 +166,7 @@ def run(contender: str, url: str, at_once: int, calls: int) -> dict[str, float] 
         node = shutil.which("node")
         if node is None or not (HERE / "node_modules/undici").exists():
             return None
-        command = [node, str(HERE / "undici.mjs"), url, str(at_once), str(calls)]
+        command = [node, str(HERE / "peers/undici.mjs"), url, str(at_once), str(calls)]
     else:
         command = [sys.executable, __file__, "--contend", contender, url, str(at_once), str(calls)]
     if shutil.which("taskset") and (os.cpu_count() or 1) > 1:

@@ -17,7 +17,7 @@ from peoplegraph.graph.cost import Budget
 from peoplegraph.schema import NODE_CALLS, build_schema
 from peoplegraph.settings import Settings, unknown_variables
 from peoplegraph.systems import System
-from peoplegraph.upstream import build_upstream
+from peoplegraph.upstream import Upstream, build_upstream
 from peoplegraph.web.graphql import Endpoint, Headers, deadline_s
 from peoplegraph.web.sharing import Sharing
 
@@ -33,17 +33,21 @@ def create_app(settings: Settings | None = None) -> Starlette:
     """
     settings = settings or Settings.load()
 
+    upstream: Upstream | None = None
+
     @asynccontextmanager
-    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        nonlocal upstream
         _say(settings)
         async with build_upstream(settings) as upstream:
-            app.state.send = upstream.send
             yield
 
     def make_context(headers: Headers, request_id: str) -> Context:
+        if upstream is None:
+            raise RuntimeError("the application's lifespan has not begun: its server must run it")
         return Context(
             ways=ways,
-            send=gateway.state.send,
+            send=upstream.send,
             settings=settings,
             caller_headers=headers,
             deadline=asyncio.get_running_loop().time() + deadline_s(headers, settings.deadline_s),
@@ -73,19 +77,20 @@ def create_app(settings: Settings | None = None) -> Starlette:
         sharing=Sharing(settings.deadline_s / 2) if shares else None,
         credential_headers=[header for backend in BACKENDS for header in backend.credential_headers],
     )
-    gateway = Gateway(routes=[Route(PATH, endpoint)], lifespan=lifespan)
-    return gateway
+    return Gateway(endpoint, lifespan=lifespan)
 
 
 class Gateway(Starlette):
     """Starlette's application, past which the endpoint is met: its middleware and routes cost 20 us a request."""
 
+    def __init__(self, endpoint: Endpoint, **options: Any) -> None:
+        super().__init__(routes=[Route(PATH, endpoint)], **options)
+        self._endpoint = endpoint
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
         if scope["type"] == "http" and scope["path"] == PATH:
-            scope["app"] = self
-            route: Any = self.routes[0]
-            await route.app(scope, receive, send)
+            await self._endpoint(scope, receive, send)
         else:
             await super().__call__(scope, receive, send)
 

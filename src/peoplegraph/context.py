@@ -1,9 +1,10 @@
 """What one request carries: its loaders, its caller's credentials, its deadline and its id."""
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+import msgspec
 import strawberry
 
 from peoplegraph.errors import NotConfigured, Unauthorized
@@ -17,14 +18,13 @@ if TYPE_CHECKING:
 L = TypeVar("L")
 
 
-@dataclass(frozen=True, slots=True)
-class Session:
+class Session(msgspec.Struct):
     """What a client needs of the request that it works for; `deadline` is on the running loop's clock."""
 
     send: Send
     credential: Credential
     deadline: float
-    stale: set[System] = field(default_factory=set, compare=False)
+    stale: set[System] = msgspec.field(default_factory=set)
     """Takes the systems that fail, and are answered for from what was kept of them."""
 
 

@@ -70,7 +70,7 @@ class Client:
     system: ClassVar[System]
 
     def __init__(self, session: Session) -> None:
-        self._session = session
+        self.session = session
 
     async def _send(  # noqa: PLR0913  # a call has that many parts
         self,
@@ -89,8 +89,8 @@ class Client:
             system=self.system,
             method=method,
             target=target,
-            credential=self._session.credential,
-            deadline=self._session.deadline,
+            credential=self.session.credential,
+            deadline=self.session.deadline,
             reads=reads or method == "GET",
             safe_to_retry=safe_to_retry or reads or method == "GET",
             headers=NO_HEADERS if body is None else _JSON,
@@ -99,9 +99,9 @@ class Client:
             past_caches=past_caches,
             is_success=is_success or _is_json,
         )
-        answer = await self._session.send(call)
+        answer = await self.session.send(call)
         if answer.stale:
-            self._session.stale.add(self.system)
+            self.session.stale.add(self.system)
         return call, answer
 
 

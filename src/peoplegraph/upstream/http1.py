@@ -10,6 +10,8 @@ import logging
 import socket
 from collections import deque
 from collections.abc import Coroutine, Mapping, Sequence
+from heapq import heappop, heappush
+from itertools import count
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
@@ -99,14 +101,16 @@ class Pool:
         self._size = limits.concurrency
         self._pace = Pace(limits.calls_per_second) if limits.calls_per_second else None
         self._busy = 0
-        self._waiting: deque[asyncio.Future[bool]] = deque()
+        self._waiting: list[tuple[float, int, asyncio.Future[bool]]] = []
+        self._tickets = count()
+        self._expiry: asyncio.TimerHandle | None = None
         self._idle: deque[Connection] = deque()
         self._open: set[Connection] = set()
         self._sweeper: asyncio.TimerHandle | None = None
         self._closed = False
 
     def __repr__(self) -> str:
-        waiting = sum(not waiter.done() for waiter in self._waiting)
+        waiting = sum(not waiter.done() for _, _, waiter in self._waiting)
         return (
             f"<Pool {self._system.name}: {self._busy} of {self._size} busy, "
             f"{len(self._idle)} idle, {waiting} waiting>"
@@ -171,29 +175,47 @@ class Pool:
         log_late_write(self._system.title, waiter.exception() or waiter.result())
 
     async def _slot(self, call: Call) -> None:
-        """Wait, first come first served, for one of the connections that may be busy at once."""
+        """Wait for one of the connections that may be busy at once; who must be done first is served first.
+
+        So requests that began first end first, and need not all be half done, and in memory, at the same time.
+        """
         loop = asyncio.get_running_loop()
         waiter: asyncio.Future[bool] = loop.create_future()
-        self._waiting.append(waiter)
-        timer = loop.call_at(call.deadline, _expire, waiter)
+        heappush(self._waiting, (call.deadline, next(self._tickets), waiter))
+        if self._expiry is None or call.deadline < self._expiry.when():
+            self._set_expiry(call.deadline)
         try:
             has_slot = await waiter
         except BaseException:
             if not waiter.cancelled() and waiter.result():
                 self._free()  # it was handed over in the very moment
             raise
-        finally:
-            timer.cancel()
         if not has_slot:
             raise not_called(call)
 
     def _free(self) -> None:
         while self._waiting:
-            waiter = self._waiting.popleft()
+            _, _, waiter = heappop(self._waiting)
             if not waiter.done():
                 waiter.set_result(True)
                 return
         self._busy -= 1
+
+    def _set_expiry(self, at: float) -> None:
+        if self._expiry is not None:
+            self._expiry.cancel()
+        self._expiry = asyncio.get_running_loop().call_at(at, self._expire)
+
+    def _expire(self) -> None:
+        """Tell those whose time is over, and look again when that of the next one is."""
+        self._expiry = None
+        now = asyncio.get_running_loop().time()
+        while self._waiting and (self._waiting[0][0] <= now or self._waiting[0][2].done()):
+            _, _, waiter = heappop(self._waiting)
+            if not waiter.done():
+                waiter.set_result(False)
+        if self._waiting:
+            self._set_expiry(self._waiting[0][0])
 
     def _take(self, now: float, *, just_used: bool) -> Connection | None:
         """Take the idle connection that was used last; with `just_used` only if that was just now."""
@@ -290,8 +312,9 @@ class Pool:
     def close(self) -> None:
         """Close every connection; what is under way fails."""
         self._closed = True
-        if self._sweeper is not None:
-            self._sweeper.cancel()
+        for timer in (self._sweeper, self._expiry):
+            if timer is not None:
+                timer.cancel()
         for connection in list(self._open):
             connection.close()
 
@@ -309,11 +332,6 @@ class Pool:
         if call.method in ("POST", "PUT", "PATCH"):
             head += "Content-Length: 0\r\n"
         return f"{head}\r\n".encode("ascii")
-
-
-def _expire(waiter: "asyncio.Future[bool]") -> None:
-    if not waiter.done():
-        waiter.set_result(False)
 
 
 def _literal(host: str, port: int) -> Sequence[Any] | None:

@@ -87,7 +87,7 @@ class Endpoint:
             text = scope["query_string"]
         else:
             raise RequestError(405, "Ask with GET or POST", Allow="GET, POST")
-        key = self._key(method, text, kind, headers)
+        key = None if self._sharing is None else self._key(method, text, kind, headers)
         if self._sharing is not None and key is not None:
             shared = await self._sharing.join(key)
             if shared is not None:
@@ -197,7 +197,8 @@ async def _respond(  # noqa: PLR0913, PLR0917  # what an HTTP response is made o
         (b"content-length", b"%d" % len(body)),
         (b"x-request-id", request_id.encode()),
         (b"vary", b"Accept"),
-        *((name.lower().encode(), value.encode()) for name, value in (headers or {}).items()),
     ]
+    if headers:
+        head += [(name.lower().encode(), value.encode()) for name, value in headers.items()]
     await send({"type": "http.response.start", "status": status, "headers": head})
     await send({"type": "http.response.body", "body": body})

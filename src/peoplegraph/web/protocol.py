@@ -4,8 +4,6 @@ Follows the GraphQL-over-HTTP specification (working draft), for POST and GET.
 """
 
 import json
-from contextlib import suppress
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qsl
@@ -29,8 +27,7 @@ class RequestError(Exception):
         self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(msgspec.Struct, frozen=True):
     """A GraphQL request."""
 
     query: str
@@ -131,9 +128,11 @@ def asked(given: dict[str, Any]) -> Asked:
 
 def decoded(text: str | bytes) -> Any:
     """Decode JSON, and nothing that JSON does not have. Raises `RequestError`."""
-    with suppress(msgspec.MsgspecError, UnicodeError, RecursionError):
+    try:
         return msgspec.json.decode(text)
-    try:  # the standard library has odder texts and larger numbers, and the last word
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        pass  # the standard library has odder texts and larger numbers, and the last word
+    try:
         return _DECODER.decode(text if isinstance(text, str) else text.decode())
     except (ValueError, RecursionError):
         raise RequestError(400, _NO_JSON) from None

@@ -13,7 +13,7 @@ from peoplegraph.backends.billtrust_disputes.loaders import (
     Lookup,
     by_email,
     by_id,
-    current_session,
+    current_credential,
 )
 from peoplegraph.context import Info
 from peoplegraph.graph.lookahead import is_sole_root_field, selects_anywhere
@@ -302,8 +302,8 @@ class Query:
         "settings have it answer for the owner of the gateway's own key. One call."
     )
     async def current_assignee(self, info: Info) -> Assignee | None:
-        session = current_session(info.context)
-        record = await info.context.loaders(DisputesLoaders).current.load(session)
+        credential = current_credential(info.context)
+        record = await info.context.loaders(DisputesLoaders).current.load(credential)
         return shape(record) if record else None
 
     @strawberry.field(

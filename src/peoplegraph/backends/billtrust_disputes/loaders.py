@@ -5,15 +5,18 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
 
+from msgspec.structs import replace
+
 from peoplegraph.backends.answers import unexpected
 from peoplegraph.backends.batching import Each, Loader, each
 from peoplegraph.backends.billtrust_disputes import wire
 from peoplegraph.backends.billtrust_disputes.client import DisputesClient
 from peoplegraph.backends.billtrust_disputes.wire import Assignee, Department, Roster
-from peoplegraph.context import Context, Session
+from peoplegraph.context import Context
 from peoplegraph.errors import BadInput, NotFound, Unauthorized
 from peoplegraph.settings import CurrentAssignee
 from peoplegraph.systems import System
+from peoplegraph.upstream.call import Credential
 
 LIST_FROM = 4
 """The number of look-ups in a request from which on the list call is cheaper; see `DisputesLoaders`."""
@@ -162,7 +165,8 @@ class DisputesLoaders:
     async def _list_departments(self, _: str) -> list[Department]:
         return wire.departments((await self.client.get_departments()).body)
 
-    async def _get_current(self, session: Session) -> Assignee | None:
+    async def _get_current(self, credential: Credential) -> Assignee | None:
+        session = replace(self.client.session, credential=credential)
         try:
             answer = await DisputesClient(session, self.client.tenant_id).get_current_assignee()
         except NotFound:
@@ -170,15 +174,16 @@ class DisputesLoaders:
         return wire.assignee(answer.body)
 
 
-def current_session(context: Context) -> Session:
-    """Return the way to Disputes with the credential whose owner is the current assignee; raises `Unauthorized`."""
+def current_credential(context: Context) -> Credential:
+    """Return the credential whose owner is the current assignee; raises `Unauthorized`."""
+    way = context.way(System.DISPUTES)
     credential = context.caller_credential(System.DISPUTES)
+    if credential is None and context.settings.current_assignee is CurrentAssignee.KEY_OWNER:
+        credential = way.credential
     if credential is None:
-        if context.settings.current_assignee is CurrentAssignee.CALLER:
-            headers = " or ".join(context.way(System.DISPUTES).backend.credential_headers)
-            raise Unauthorized(System.DISPUTES, f"currentAssignee needs the caller's own credential, in {headers}")
-        credential = context.way(System.DISPUTES).credential
-    return context.session(System.DISPUTES, credential)
+        headers = " or ".join(way.backend.credential_headers)
+        raise Unauthorized(System.DISPUTES, f"currentAssignee needs the caller's own credential, in {headers}")
+    return credential
 
 
 async def check(context: Context) -> None:
