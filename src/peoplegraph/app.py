@@ -74,6 +74,7 @@ def create_app(settings: Settings | None = None) -> Starlette:
         engine,
         make_context,
         max_body_bytes=settings.max_body_bytes,
+        max_batch=settings.max_batch,
         sharing=Sharing(settings.deadline_s / 2) if shares else None,
         credential_headers=[header for backend in BACKENDS for header in backend.credential_headers],
     )

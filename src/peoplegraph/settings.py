@@ -219,6 +219,9 @@ class Settings(BaseSettings):
     max_body_bytes: int = Field(
         default=1_000_000, ge=1000, description="The largest body of a request that is read."
     )
+    max_batch: int = Field(
+        default=0, ge=0, le=100, description="The operations that a request may have, as a JSON array; 0 is off."
+    )
     max_document_tokens: int = Field(
         default=3_000, ge=10, description="The lexical tokens that a GraphQL document may have."
     )

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import strawberry
 from graphql import GraphQLError
+from strawberry.schema.config import StrawberryConfig
 
 from peoplegraph.engine import Engine
 from peoplegraph.engine.compiler import Declined
@@ -86,6 +87,30 @@ class Query:
 
 
 OWN = strawberry.Schema(Query)
+
+
+class OwnInfo(strawberry.Info):
+    """A class of infos with a context of its own."""
+
+    @property
+    def context(self) -> Any:
+        """Return the context's own name."""
+        return f"own {self._raw_info.context}"
+
+
+async def test_infos_of_a_class_of_its_own() -> None:
+    """A schema's own class of infos is made as Strawberry makes it, if it changes what is made lazily."""
+
+    @strawberry.type
+    class Query:
+        @strawberry.field
+        def name(self, info: strawberry.Info) -> str:
+            return f"{info.context} {info.field_name} {info.path.key}"
+
+    for own, expected in ((OwnInfo, "own x name n"), (strawberry.Info, "x name n")):
+        engine = Engine(strawberry.Schema(Query, config=StrawberryConfig(info_class=own)))
+        result = await engine.run(engine.documents.get("{ n: name }").operation(None), {}, "x")
+        assert (result.data, result.errors) == ({"n": expected}, [])
 
 
 async def test_resolvers_see_a_real_info() -> None:

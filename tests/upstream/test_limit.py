@@ -8,6 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from peoplegraph.errors import TimedOut
+from peoplegraph.systems import System
+from peoplegraph.upstream.http1 import Http1Engine
 from peoplegraph.upstream.limit import Limits, Pace
 from tests.scripted import http, scripted
 from tests.upstream.engines import Engine, MakeEngine, at_rest, call, engine
@@ -106,3 +108,26 @@ async def test_a_turn_that_does_not_come_says_that_nobody_was_called(engine: Mak
         with pytest.raises(TimedOut) as error:
             await e.send(call(within_s=0.1))
     assert not error.value.tried
+
+
+async def test_who_must_be_done_first_is_served_first() -> None:
+    """Of those that wait for a slot the earliest deadline goes first, and each is told when its own is over."""
+
+    async def slow(_: str) -> bytes:
+        await asyncio.sleep(0.05)
+        return http(200)
+
+    async with scripted(slow) as upstream:
+        async with Http1Engine({System.RPM: upstream.url}, {System.RPM: Limits(1)}) as engine:
+
+            async def send(name: str, within_s: float) -> str:
+                try:
+                    await engine.send(call(f"/{name}", within_s=within_s))
+                except TimedOut:
+                    return f"{name} was too late"
+                return name
+
+            calls = [("first", 5), ("last", 9), ("late", 0.02), ("later", 0.03), ("second", 6), ("third", 6)]
+            outcomes = await asyncio.gather(*(send(*each) for each in calls))
+        assert [request.split(" /")[1] for request in upstream.requests] == ["first", "second", "third", "last"]
+    assert outcomes == ["first", "last", "late was too late", "later was too late", "second", "third"]

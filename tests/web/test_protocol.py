@@ -168,3 +168,55 @@ async def test_numbers_and_texts_that_orjson_does_not_know(gateway: Gateway) -> 
     )
     data = await gateway.data('{ representative(reference: "REP-001") { customFields } }')
     assert data["representative"]["customFields"].items() >= fields.items()
+
+
+async def test_a_batch(gateway_with: MakeGateway) -> None:
+    """An array of requests gets an array of results, and what its queries have in common is one call."""
+    gateway = await gateway_with(max_batch=3)
+    gateway.sandbox.ledger.calls.clear()
+    query = "query ($r: String!) { representative(reference: $r) { reference supervisor { reference } } }"
+    reply = await gateway.post(
+        json=[
+            {"query": query, "variables": {"r": "REP-010"}},
+            {"query": "{ nope }"},
+            {"query": query, "variables": {"r": "REP-002"}},
+        ],
+        headers={"accept": GRAPHQL},
+    )
+    first, second, third = reply.json()
+    assert (reply.status_code, first["data"]["representative"]["supervisor"]) == (200, {"reference": "REP-002"})
+    assert (second["errors"][0]["extensions"]["code"], "data" in second) == ("GRAPHQL_VALIDATION_FAILED", False)
+    assert third["data"]["representative"]["reference"] == "REP-002"
+    assert len(gateway.calls) == len(set(gateway.calls))
+
+
+async def test_a_batch_with_a_mutation_is_run_in_order(gateway_with: MakeGateway) -> None:
+    """What stands behind a mutation sees what it wrote."""
+    gateway = await gateway_with(max_batch=3)
+    read = {"query": '{ representative(reference: "REP-001") { name } }'}
+    write = """mutation { updateRepresentative(reference: "REP-001", input: { name: "New" }) {
+      representative { name } errors { message } } }"""
+    before, _, after = (await gateway.post(json=[read, {"query": write}, read])).json()
+    assert before["data"]["representative"]["name"] != "New"
+    assert after["data"]["representative"]["name"] == "New"
+
+
+@pytest.mark.parametrize(
+    ("batch", "most", "message"),
+    [
+        ([{"query": "{ __typename }"}], 0, "not taken"),
+        ([], 2, "1 to 2"),
+        ([{"query": "{ __typename }"}] * 3, 2, "1 to 2"),
+        ([{"query": "{ __typename }"}, "x"], 2, "must be an object"),
+        ([[{"query": "{ __typename }"}]], 2, "must be an object"),
+        ([{"query": 1}], 2, "`query`"),
+    ],
+)
+async def test_a_batch_that_is_refused(
+    gateway_with: MakeGateway, batch: list[object], most: int, message: str
+) -> None:
+    """As a whole, with a 400, before any of it is begun."""
+    gateway = await gateway_with(max_batch=most)
+    reply = await gateway.post(json=batch)
+    assert reply.status_code == 400
+    assert message in reply.json()["errors"][0]["message"]

@@ -76,7 +76,7 @@ class Compiler:
     """Compiles one operation."""
 
     schema: strawberry.Schema
-    info_class: type
+    info_class: Callable[..., Any]
     collect: Collect
     functions: list[Writer] = field(default_factory=list)
     names: dict[str, Any] = field(default_factory=dict)

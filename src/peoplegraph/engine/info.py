@@ -1,8 +1,10 @@
 """A `strawberry.Info` of which what is costly is made when it is asked for."""
 
+from collections.abc import Callable
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
+import strawberry
 from graphql import GraphQLResolveInfo, OperationDefinitionNode
 
 from peoplegraph.engine.positions import Position
@@ -45,6 +47,11 @@ class LazyInfo:
 
 
 @cache
-def info_class(base: type) -> type:
-    """Return a schema's class of infos, made lazy."""
+def info_class(base: Any) -> Callable[["Run", Site, Position], Any]:
+    """Return what makes the infos of a schema's own class: lazily, unless that class has its own idea of them."""
+    if any(getattr(base, name) is not getattr(strawberry.Info, name) for name in _LAZY):
+        return lambda run, site, position: base(_raw_info=run.resolve_info(site, position), _field=site.field)
     return type(base.__name__, (LazyInfo, base), {})
+
+
+_LAZY = ("__init__", "context", "operation", "root_value")

@@ -112,7 +112,7 @@ class Plan:
         if root_type is None:
             raise Declined(f"the schema has no {operation.definition.operation.value}")
         base: Any = schema.config.info_class
-        self.info_class: Any = info_class(base)
+        self.info_class = info_class(base)
         root = collect_fields(core, operation.fragments, variable_values, root_type, operation.definition)
         compiler = Compiler(
             schema,

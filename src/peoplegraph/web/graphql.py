@@ -1,5 +1,6 @@
 """The GraphQL endpoint: from an ASGI request to the bytes of its answer."""
 
+import asyncio
 import json
 import logging
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -39,12 +40,14 @@ class Endpoint:
         make_context: MakeContext,
         *,
         max_body_bytes: int = 1_000_000,
+        max_batch: int = 0,
         sharing: Sharing | None = None,
         credential_headers: Iterable[str] = (),
     ) -> None:
         self._engine = engine
         self._make_context = make_context
         self._max_body_bytes = max_body_bytes
+        self._max_batch = max_batch
         self._sharing = sharing
         self._credential_headers = [name.lower() for name in credential_headers]
         read = ("accept", "content-type", "x-deadline-ms", *self._credential_headers)
@@ -92,15 +95,19 @@ class Endpoint:
             shared = await self._sharing.join(key)
             if shared is not None:
                 return shared
-        asked = of_post(text) if method == "POST" else of_get(text)
-        operation, errors = self._operation(asked)
-        if operation is None:
-            result = Result(None, errors, executed=False)
-            return _encoded(result, request_id, kind, ())
-        is_query = operation.definition.operation is OperationType.QUERY
-        if not is_query and method != "POST":
-            raise RequestError(405, "A GET changes nothing: send mutations with POST", Allow="POST")
-        work = self._execute(operation, asked, headers, request_id, kind)
+        asked = of_post(text, self._max_batch) if method == "POST" else of_get(text)
+        if isinstance(asked, list):
+            batch = [(each, *self._operation(each)) for each in asked]
+            is_query = all(operation is None or _is_query(operation) for _, operation, _ in batch)
+            work = self._execute_all(batch, headers, request_id, side_by_side=is_query)
+        else:
+            operation, errors = self._operation(asked)
+            if operation is None:
+                return _encoded(Result(None, errors, executed=False), request_id, kind, ())
+            is_query = _is_query(operation)
+            if not is_query and method != "POST":
+                raise RequestError(405, "A GET changes nothing: send mutations with POST", Allow="POST")
+            work = self._execute(operation, asked, headers, request_id, kind)
         if self._sharing is None:
             return await work
         if is_query:
@@ -116,6 +123,29 @@ class Endpoint:
         context = self._make_context(headers, request_id)
         result = await self._engine.run(operation, asked.variables, context)
         return _encoded(result, request_id, kind, context.stale)
+
+    async def _execute_all(
+        self,
+        batch: list[tuple[Asked, Operation | None, list[GraphQLError]]],
+        headers: Headers,
+        request_id: str,
+        *,
+        side_by_side: bool,
+    ) -> Encoded:
+        """Answer a batch, with the same loaders: the calls of its queries are joined, too."""
+        context = self._make_context(headers, request_id)
+
+        async def one(asked: Asked, operation: Operation | None, errors: list[GraphQLError]) -> bytes:
+            result = Result(None, errors, executed=False)
+            if operation is not None:
+                result = await self._engine.run(operation, asked.variables, context)
+            return _encoded(result, request_id, JSON, context.stale)[1]
+
+        if side_by_side:
+            bodies = await asyncio.gather(*(one(*each) for each in batch))
+        else:
+            bodies = [await one(*each) for each in batch]
+        return 200, b"[" + b",".join(bodies) + b"]"
 
     def _headers(self, scope: Scope) -> Headers:
         headers: dict[str, str] = {}
@@ -153,6 +183,10 @@ def deadline_s(headers: Headers, longest_s: float) -> float:
 
 
 _CONTENT_TYPES = {kind: f"{kind}; charset=utf-8".encode() for kind in (JSON, GRAPHQL)}
+
+
+def _is_query(operation: Operation) -> bool:
+    return operation.definition.operation is OperationType.QUERY
 
 
 def _wants_page(accept: str, scope: Scope) -> bool:

@@ -101,18 +101,22 @@ def _is_json(content_type: str) -> bool:
     return kind == JSON and all(charset in ("utf-8", "utf8") for charset in charsets)
 
 
-def of_post(body: bytes) -> Asked:
-    """Read what a POST's body asks for. Raises `RequestError`."""
+def of_post(body: bytes, max_batch: int = 0) -> Asked | list[Asked]:
+    """Read what a POST asks for; an array of up to `max_batch` requests is a batch. Raises `RequestError`."""
     given = decoded(body)
-    if isinstance(given, list):
+    if not isinstance(given, list):
+        return asked(given)
+    if not max_batch:
         raise RequestError(400, "Batches of operations are not taken")
+    if not 1 <= len(given) <= max_batch:
+        raise RequestError(400, f"A batch has 1 to {max_batch} operations")
+    return [asked(each) for each in given]
+
+
+def asked(given: Any) -> Asked:
+    """Check the members of a request. Raises `RequestError`."""
     if not isinstance(given, dict):
         raise RequestError(400, "The request's JSON must be an object")
-    return asked(given)
-
-
-def asked(given: dict[str, Any]) -> Asked:
-    """Check the members of a request. Raises `RequestError`."""
     query, variables, name = given.get("query"), given.get("variables"), given.get("operationName")
     if not isinstance(query, str) or not query:
         raise RequestError(400, "The request must have a `query`, which is a string")

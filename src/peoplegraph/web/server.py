@@ -2,10 +2,14 @@
 
 import asyncio
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from peoplegraph.outbox import Outbox
+
+_outboxes: WeakKeyDictionary[asyncio.AbstractEventLoop, Outbox] = WeakKeyDictionary()
+"""One for all connections of a loop."""
 
 
 class Gathering:
@@ -13,9 +17,9 @@ class Gathering:
 
     __slots__ = ("_outbox", "_transport", "is_closing")
 
-    def __init__(self, transport: asyncio.Transport) -> None:
+    def __init__(self, transport: asyncio.Transport, outbox: Outbox) -> None:
         self._transport = transport
-        self._outbox = Outbox()
+        self._outbox = outbox
         self.is_closing = transport.is_closing
 
     def __getattr__(self, name: str) -> Any:
@@ -36,4 +40,5 @@ class Protocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         """Begin a connection."""
-        super().connection_made(Gathering(transport))  # type: ignore[arg-type]  # it is one in all that is used
+        outbox = _outboxes.setdefault(asyncio.get_running_loop(), Outbox())
+        super().connection_made(Gathering(transport, outbox))  # type: ignore[arg-type]  # one in all that is used
