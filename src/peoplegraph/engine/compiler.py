@@ -271,7 +271,7 @@ class Compiler:
         value = place.value
         slow = f"{value} = {self._slow('leaf', declared, site, place)}"
         if type_ in _PLAIN:
-            with out.block(f"if {value}.__class__ is not {_PLAIN[type_]}:"):
+            with out.block(f"if {value}.__class__ is not {_PLAIN[type_]} and {value} is not None:"):
                 out(slow)
             return
         change = "pass"
