@@ -104,6 +104,7 @@ class Pool:
         self._waiting: list[tuple[float, int, asyncio.Future[bool]]] = []
         self._tickets = count()
         self._expiry: asyncio.TimerHandle | None = None
+        self._expires_at = 0.0
         self._idle: deque[Connection] = deque()
         self._open: set[Connection] = set()
         self._sweeper: asyncio.TimerHandle | None = None
@@ -148,6 +149,7 @@ class Pool:
             first_byte_by=sent + FIRST_BYTE_TIMEOUT_S if call.reads else late_at,
             until=late_at,
             head_only=call.method == "HEAD",
+            at_once=not call.reads,
         )
         try:
             if not call.reads:
@@ -182,7 +184,7 @@ class Pool:
         loop = asyncio.get_running_loop()
         waiter: asyncio.Future[bool] = loop.create_future()
         heappush(self._waiting, (call.deadline, next(self._tickets), waiter))
-        if self._expiry is None or call.deadline < self._expiry.when():
+        if self._expiry is None or call.deadline < self._expires_at:
             self._set_expiry(call.deadline)
         try:
             has_slot = await waiter
@@ -204,6 +206,7 @@ class Pool:
     def _set_expiry(self, at: float) -> None:
         if self._expiry is not None:
             self._expiry.cancel()
+        self._expires_at = at  # a timer of uvloop's does not know, if its time has come
         self._expiry = asyncio.get_running_loop().call_at(at, self._expire)
 
     def _expire(self) -> None:

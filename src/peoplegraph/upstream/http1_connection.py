@@ -71,7 +71,7 @@ class Connection(asyncio.Protocol):
         state = "closing" if self._transport.is_closing() else "carrying" if self._waiter else "idle"
         return f"<Connection {state}>"
 
-    def begin(
+    def begin(  # noqa: PLR0913  # it is an exchange's belongings
         self,
         request: bytes,
         waiter: "asyncio.Future[Answer]",
@@ -79,8 +79,12 @@ class Connection(asyncio.Protocol):
         first_byte_by: float,
         until: float,
         head_only: bool = False,
+        at_once: bool = False,
     ) -> None:
-        """Send a request; its answer, `Lost`, `Broken` or `Late` goes to `waiter`. Times are the loop's."""
+        """Send a request; its answer, `Lost`, `Broken` or `Late` goes to `waiter`. Times are the loop's.
+
+        `at_once` leaves the peer no turn of the loop to close the connection in: for what may be sent only once.
+        """
         self._waiter = waiter
         self._until = until
         self._timer = self._loop.call_at(min(first_byte_by, until), self._check_time)
@@ -91,7 +95,10 @@ class Connection(asyncio.Protocol):
         self._keep = len(request) <= KEPT_REQUEST_BYTES
         self.started = False
         self._clear()
-        self._outbox.put(self._transport, request)
+        if at_once:
+            self._transport.write(request)
+        else:
+            self._outbox.put(self._transport, request)
 
     def close(self) -> None:
         """End the connection at once."""
