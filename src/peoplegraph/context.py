@@ -1,5 +1,6 @@
 """What one request carries: its loaders, its caller's credentials, its deadline and its id."""
 
+import asyncio
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -19,11 +20,12 @@ L = TypeVar("L")
 
 
 class Session(msgspec.Struct):
-    """What a client needs of the request that it works for; `deadline` is on the running loop's clock."""
+    """What a client needs of the request that it works for; its times are on the running loop's clock."""
 
     send: Send
     credential: Credential
     deadline: float
+    since: float = 0.0
     stale: set[System] = msgspec.field(default_factory=set)
     """Takes the systems that fail, and are answered for from what was kept of them."""
 
@@ -70,6 +72,7 @@ class Context:
         self.stale: set[System] = set()
         self._caller_headers = caller_headers
         self._deadline = deadline
+        self._since = asyncio.get_running_loop().time()
         self._loaders: dict[type, Any] = {}
 
     def loaders(self, kind: type[L]) -> L:
@@ -94,7 +97,7 @@ class Context:
         way = self._ways[system]
         if not way.is_configured:
             raise NotConfigured(system, f"{system.title} is not configured in this gateway")
-        return Session(self._send, credential or self._credential(way), self._deadline, self.stale)
+        return Session(self._send, credential or self._credential(way), self._deadline, self._since, self.stale)
 
     def caller_credential(self, system: System) -> Credential | None:
         """Return the vendor's own header of the caller's request, if it sent one; raises `Unauthorized`."""

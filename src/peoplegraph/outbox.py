@@ -24,6 +24,8 @@ class Outbox:
 
     def put(self, transport: asyncio.WriteTransport, data: bytes) -> None:
         """Write `data` to a transport, with what was put for it just before."""
+        if not data:
+            return
         if not self._waiting:
             asyncio.get_running_loop().call_soon(self.flush)
         if self._waiting and self._waiting[-1][0] is transport:
@@ -39,9 +41,5 @@ class Outbox:
         waiting, self._waiting = self._waiting, []
         self._bytes = 0
         for transport, parts in waiting:
-            if transport.is_closing():
-                continue
-            if len(parts) == 1:
-                transport.write(parts[0])
-            else:
-                transport.writelines(parts)
+            if not transport.is_closing():
+                transport.write(parts[0] if len(parts) == 1 else b"".join(parts))

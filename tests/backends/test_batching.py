@@ -115,8 +115,22 @@ async def test_loaders_do_not_keep_their_owner() -> None:
     each, gone = owner.each, weakref.ref(owner)
     del owner
     assert gone() is None
-    with pytest.raises(ReferenceError, match="has ended"):
-        await each.load(3)
+    for _ in range(2):
+        with pytest.raises(ReferenceError, match="has ended"):
+            await each.load(3)
+
+
+async def test_who_gives_up_takes_nothing_from_the_others() -> None:
+    """Each caller of a loader has a future of its own: one that is cancelled leaves the others theirs."""
+
+    async def load(keys: list[int]) -> list[int]:
+        await asyncio.sleep(0.01)
+        return keys
+
+    loader: Loader[int, int] = Loader(load)
+    first, second = loader.load(1), loader.load(1)
+    first.cancel()
+    assert await second == 1
 
 
 async def test_errors_stand_in_their_place() -> None:

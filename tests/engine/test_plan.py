@@ -89,6 +89,33 @@ class Query:
 OWN = strawberry.Schema(Query)
 
 
+async def test_a_list_that_a_resolver_changes_is_its_own() -> None:
+    """Every call has a list of its own, and none of them is the caller's, or the plan's."""
+
+    @strawberry.type
+    class Row:
+        @strawberry.field
+        def taken(self, words: list[str]) -> str:
+            return words.pop()
+
+    @strawberry.type
+    class Query:
+        @strawberry.field
+        def rows(self) -> list[Row]:
+            return [Row(), Row()]
+
+    engine = Engine(strawberry.Schema(Query))
+    for text, variables in (
+        ("query ($w: [String!]!) { rows { taken(words: $w) } }", {"w": ["a", "b"]}),
+        ('{ rows { taken(words: ["a", "b"]) } }', {}),
+        ('query ($w: String!) { rows { taken(words: ["a", $w]) } }', {"w": "b"}),
+    ):
+        for _ in range(2):
+            result = await engine.run(engine.documents.get(text).operation(None), variables)
+            assert (result.data, result.errors) == ({"rows": [{"taken": "b"}] * 2}, [])
+        assert variables.get("w", "b") in ("b", ["a", "b"])
+
+
 class OwnInfo(strawberry.Info):
     """A class of infos with a context of its own."""
 

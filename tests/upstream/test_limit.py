@@ -6,6 +6,7 @@ import bisect
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from peoplegraph.errors import TimedOut
 from peoplegraph.systems import System
@@ -110,8 +111,8 @@ async def test_a_turn_that_does_not_come_says_that_nobody_was_called(engine: Mak
     assert not error.value.tried
 
 
-async def test_who_must_be_done_first_is_served_first() -> None:
-    """Of those that wait for a slot the earliest deadline goes first, and each is told when its own is over."""
+async def test_the_oldest_request_is_served_first() -> None:
+    """Of calls that wait for a slot the oldest request's goes first, and each is told when its own time is over."""
 
     async def slow(_: str) -> bytes:
         await asyncio.sleep(0.05)
@@ -120,14 +121,19 @@ async def test_who_must_be_done_first_is_served_first() -> None:
     async with scripted(slow) as upstream:
         async with Http1Engine({System.RPM: upstream.url}, {System.RPM: Limits(1)}) as engine:
 
-            async def send(name: str, within_s: float) -> str:
+            async def send(name: str, since: float, within_s: float = 5) -> str:
                 try:
-                    await engine.send(call(f"/{name}", within_s=within_s))
+                    await engine.send(replace(call(f"/{name}", within_s=within_s), since=since))
                 except TimedOut:
                     return f"{name} was too late"
                 return name
 
-            calls = [("first", 5), ("last", 9), ("late", 0.02), ("later", 0.03), ("second", 6), ("third", 6)]
-            outcomes = await asyncio.gather(*(send(*each) for each in calls))
-        assert [request.split(" /")[1] for request in upstream.requests] == ["first", "second", "third", "last"]
-    assert outcomes == ["first", "last", "late was too late", "later was too late", "second", "third"]
+            calls = [send("first", 9), send("last", 9), send("late", 0, 0.02), send("now", 0, 0.0004)]
+            calls += [send("later", 0, 0.03), send("second", 2), send("third", 2)]
+            outcomes = await asyncio.gather(*calls)
+            assert await send("again", 0) == "again"
+            assert at_rest(engine)
+        order = [request.split(" /")[1] for request in upstream.requests]
+    assert order == ["first", "second", "third", "last", "again"]
+    late = [f"{name} was too late" for name in ("late", "now", "later")]
+    assert outcomes == ["first", "last", *late, "second", "third"]

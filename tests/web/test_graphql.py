@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import pytest
 from starlette.applications import Starlette
+from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
 from peoplegraph import create_app
@@ -222,3 +223,33 @@ async def test_a_bug_outside_of_an_operation_is_masked(caplog: pytest.LogCapture
     assert error["extensions"] == {"code": "INTERNAL", "requestId": reply.headers["x-request-id"]}
     assert "secret" not in reply.text
     assert "secret" in caplog.text
+
+
+async def test_something_that_was_cancelled_is_no_end_of_the_request(caplog: pytest.LogCaptureFixture) -> None:
+    """Where what it waits for is cancelled, and not the request itself, it is answered as any other bug."""
+
+    def make_context(_: Headers, __: str) -> Context:
+        raise asyncio.CancelledError
+
+    app = Starlette(routes=[Route("/graphql", Endpoint(SCHEMA, Engine(SCHEMA), make_context))])
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://gateway") as client:
+        reply = await client.post("/graphql", json={"query": "{ __typename }"})
+    assert (reply.status_code, reply.json()["errors"][0]["extensions"]["code"]) == (500, "INTERNAL")
+    assert "CancelledError" in caplog.text
+
+
+async def test_middleware_is_passed(blocks: Blocks) -> None:
+    """What somebody puts in front of the gateway's application stands in front of its endpoint, too."""
+    app = create_app(settings_for(blocks))
+
+    class Deny:
+        def __init__(self, app: Any) -> None:
+            self.app = app
+
+        async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+            await PlainTextResponse("no", 403)(scope, receive, send)
+
+    app.add_middleware(Deny)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://gateway") as client:
+        reply = await client.post("/graphql", json={"query": "{ __typename }"})
+    assert (reply.status_code, reply.text) == (403, "no")

@@ -190,6 +190,18 @@ async def test_a_batch(gateway_with: MakeGateway) -> None:
     assert len(gateway.calls) == len(set(gateway.calls))
 
 
+@pytest.mark.parametrize("turned", [False, True])
+async def test_a_batch_looks_ahead_for_all_of_its_operations(gateway_with: MakeGateway, turned: bool) -> None:
+    """Where one of them needs the list, the look-ups of the others are answered by it, in whichever order."""
+    gateway = await gateway_with(max_batch=2)
+    one = '{ a: assignee(by: { assigneeId: "asg-0001" }) { email } }'
+    both = '{ b: assignee(by: { assigneeId: "asg-0002" }) { email } assignees(first: 1) { nodes { email } } }'
+    batch = [{"query": query} for query in ((both, one) if turned else (one, both))]
+    gateway.sandbox.ledger.calls.clear()
+    assert not any("errors" in result for result in (await gateway.post(json=batch)).json())
+    assert len(gateway.calls) == 1
+
+
 async def test_a_batch_with_a_mutation_is_run_in_order(gateway_with: MakeGateway) -> None:
     """What stands behind a mutation sees what it wrote."""
     gateway = await gateway_with(max_batch=3)

@@ -97,6 +97,7 @@ class Client:
             body=None if body is None else encode(body),
             tags=frozenset(tags),
             past_caches=past_caches,
+            since=self.session.since,
             is_success=is_success or _is_json,
         )
         answer = await self.session.send(call)

@@ -4,6 +4,7 @@ import asyncio
 import weakref
 from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
 from contextlib import suppress
+from functools import partial
 from types import MethodType
 from typing import Any, Generic, TypeVar, cast
 
@@ -30,10 +31,11 @@ class Loader(DataLoader[K, V]):
         return cast("list[V]", list(await self._load_batch(keys)))
 
     def load(self, key: K) -> "asyncio.Future[V]":
-        """Return the future of a key's value; one that nobody waits for any more fails in silence."""
-        future = super().load(key)
-        future.add_done_callback(_retrieve)
-        return future
+        """Return a future of a key's value, the caller's own; what nobody waits for any more fails in silence."""
+        own: asyncio.Future[V] = asyncio.get_running_loop().create_future()
+        own.add_done_callback(_retrieve)
+        super().load(key).add_done_callback(partial(_hand_on, own))
+        return own
 
 
 class Each(Generic[K, V]):
@@ -51,10 +53,11 @@ class Each(Generic[K, V]):
         while (flight := self._flights.get(key)) is not None:
             with suppress(Abandoned):
                 return await flight.follow()
+        work = self._load(key)
         mine: Flight[V] = Flight()
         self._flights[key] = mine
         try:
-            return await mine.lead(self._load(key))
+            return await mine.lead(work)
         except Exception:
             raise
         except BaseException:
@@ -104,6 +107,18 @@ def weakly(load: Callable[[T], G]) -> Callable[[T], G]:
         return cast("G", function(held, keys))
 
     return call
+
+
+def _hand_on(own: "asyncio.Future[V]", shared: "asyncio.Future[V]") -> None:
+    error = asyncio.CancelledError() if shared.cancelled() else shared.exception()
+    if own.done():
+        return
+    if isinstance(error, asyncio.CancelledError):
+        own.cancel()
+    elif error is not None:
+        own.set_exception(error)
+    else:
+        own.set_result(shared.result())
 
 
 def _retrieve(future: "asyncio.Future[Any]") -> None:

@@ -52,6 +52,7 @@ class Call(msgspec.Struct, frozen=True):
     method; `safe_to_retry` that sending it twice does no more than sending it once.
 
     `tags` name what a read tells of, and what a write touches: the write drops what is kept of the read.
+    `since` is when the request began that the call belongs to: of calls that wait, the oldest request's goes first.
     `past_caches` wants the read made, whatever is kept or under way. `is_success` tells an answer that may be kept
     from an error that comes with the same status.
     """
@@ -67,6 +68,7 @@ class Call(msgspec.Struct, frozen=True):
     body: bytes | None = None
     tags: frozenset[str] = frozenset()
     past_caches: bool = False
+    since: float = 0.0
     is_success: "Callable[[Answer], bool]" = _any
 
     def __repr__(self) -> str:

@@ -101,7 +101,8 @@ class Pool:
         self._size = limits.concurrency
         self._pace = Pace(limits.calls_per_second) if limits.calls_per_second else None
         self._busy = 0
-        self._waiting: list[tuple[float, int, asyncio.Future[bool]]] = []
+        self._waiting: list[tuple[float, int, float, asyncio.Future[bool]]] = []
+        """A heap: since when, a number, the deadline, and who is told."""
         self._tickets = count()
         self._expiry: asyncio.TimerHandle | None = None
         self._expires_at = 0.0
@@ -111,7 +112,7 @@ class Pool:
         self._closed = False
 
     def __repr__(self) -> str:
-        waiting = sum(not waiter.done() for _, _, waiter in self._waiting)
+        waiting = sum(not waiter.done() for *_, waiter in self._waiting)
         return (
             f"<Pool {self._system.name}: {self._busy} of {self._size} busy, "
             f"{len(self._idle)} idle, {waiting} waiting>"
@@ -177,13 +178,13 @@ class Pool:
         log_late_write(self._system.title, waiter.exception() or waiter.result())
 
     async def _slot(self, call: Call) -> None:
-        """Wait for one of the connections that may be busy at once; who must be done first is served first.
+        """Wait for one of the connections that may be busy at once; whose request began first is served first.
 
-        So requests that began first end first, and need not all be half done, and in memory, at the same time.
+        So requests end in the order in which they began, and need not all be half done, and in memory, at once.
         """
         loop = asyncio.get_running_loop()
         waiter: asyncio.Future[bool] = loop.create_future()
-        heappush(self._waiting, (call.deadline, next(self._tickets), waiter))
+        heappush(self._waiting, (call.since, next(self._tickets), call.deadline, waiter))
         if self._expiry is None or call.deadline < self._expires_at:
             self._set_expiry(call.deadline)
         try:
@@ -197,7 +198,7 @@ class Pool:
 
     def _free(self) -> None:
         while self._waiting:
-            _, _, waiter = heappop(self._waiting)
+            *_, waiter = heappop(self._waiting)
             if not waiter.done():
                 waiter.set_result(True)
                 return
@@ -213,12 +214,16 @@ class Pool:
         """Tell those whose time is over, and look again when that of the next one is."""
         self._expiry = None
         now = asyncio.get_running_loop().time()
-        while self._waiting and (self._waiting[0][0] <= now or self._waiting[0][2].done()):
-            _, _, waiter = heappop(self._waiting)
-            if not waiter.done():
+        following = None
+        for *_, deadline, waiter in self._waiting:
+            if waiter.done():
+                continue
+            if deadline <= now:
                 waiter.set_result(False)
-        if self._waiting:
-            self._set_expiry(self._waiting[0][0])
+            elif following is None or deadline < following:
+                following = deadline
+        if following is not None:
+            self._set_expiry(following)
 
     def _take(self, now: float, *, just_used: bool) -> Connection | None:
         """Take the idle connection that was used last; with `just_used` only if that was just now."""

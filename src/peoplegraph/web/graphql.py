@@ -74,7 +74,10 @@ class Endpoint:
             await _respond(send, error.status, refused, kind, request_id, error.headers)
         except ClientDisconnect:
             return
-        except Exception:
+        except (Exception, asyncio.CancelledError) as error:
+            task = asyncio.current_task()
+            if isinstance(error, asyncio.CancelledError) and (task is None or task.cancelling()):
+                raise  # who serves us ends the request; otherwise it is something in it that was cancelled
             log.exception("request %s failed", request_id)
             failed = _refusal("INTERNAL", internal_message(request_id), request_id)
             await _respond(send, 500, failed, kind, request_id)
@@ -135,16 +138,16 @@ class Endpoint:
         """Answer a batch, with the same loaders: the calls of its queries are joined, too."""
         context = self._make_context(headers, request_id)
 
-        async def one(asked: Asked, operation: Operation | None, errors: list[GraphQLError]) -> bytes:
-            result = Result(None, errors, executed=False)
-            if operation is not None:
-                result = await self._engine.run(operation, asked.variables, context)
-            return _encoded(result, request_id, JSON, context.stale)[1]
+        async def one(asked: Asked, operation: Operation | None, errors: list[GraphQLError]) -> Result:
+            if operation is None:
+                return Result(None, errors, executed=False)
+            return await self._engine.run(operation, asked.variables, context)
 
         if side_by_side:
-            bodies = await asyncio.gather(*(one(*each) for each in batch))
+            results = await asyncio.gather(*(one(*each) for each in batch))
         else:
-            bodies = [await one(*each) for each in batch]
+            results = [await one(*each) for each in batch]
+        bodies = [_encoded(result, request_id, JSON, context.stale)[1] for result in results]
         return 200, b"[" + b",".join(bodies) + b"]"
 
     def _headers(self, scope: Scope) -> Headers:

@@ -29,9 +29,13 @@ class Gathering:
         """Write in the loop's next turn."""
         self._outbox.put(self._transport, data)
 
+    def flush(self) -> None:
+        """Write what waits."""
+        self._outbox.flush()
+
     def close(self) -> None:
         """Write what waits, and close."""
-        self._outbox.flush()
+        self.flush()
         self._transport.close()
 
 
@@ -41,4 +45,9 @@ class Protocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         """Begin a connection."""
         outbox = _outboxes.setdefault(asyncio.get_running_loop(), Outbox())
-        super().connection_made(Gathering(transport, outbox))  # type: ignore[arg-type]  # one in all that is used
+        self._gathering = Gathering(transport, outbox)
+        super().connection_made(self._gathering)  # type: ignore[arg-type]  # it is one in all that is used
+
+    def eof_received(self) -> None:
+        """Answer a client that says no more before the loop closes the connection for it."""
+        self._gathering.flush()

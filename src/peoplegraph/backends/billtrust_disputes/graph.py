@@ -223,8 +223,7 @@ def shape(record: wire.Assignee) -> Assignee:
 async def load_assignee(info: Info, lookup: Lookup) -> Assignee | None:
     """Return an assignee, or None if Disputes knows none so."""
     loaders = info.context.loaders(DisputesLoaders)
-    if loaders.roster_ahead is None:
-        loaders.roster_ahead = selects_anywhere(info, ROSTER_FIELDS)
+    loaders.look_ahead(info.operation, lambda: selects_anywhere(info, ROSTER_FIELDS))
     record = await loaders.assignee.load(lookup)
     return shape(record) if record else None
 

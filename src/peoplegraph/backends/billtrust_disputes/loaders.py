@@ -1,6 +1,6 @@
 """Disputes' loaders: what one request has asked for, in the fewest calls."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
@@ -64,7 +64,8 @@ class DisputesLoaders:
 
     def __init__(self, client: DisputesClient) -> None:
         self.client = client
-        self.roster_ahead: bool | None = None
+        self.roster_ahead = False
+        self._seen: set[int] = set()
         self._looked_up = 0
         self._everybody = Each(self._list_everybody)
         self.departments = Each(self._list_departments)
@@ -78,6 +79,12 @@ class DisputesLoaders:
     @cached_property
     def _of_department(self) -> Loader[str, Roster]:
         return Loader(self._list_departments_assignees)
+
+    def look_ahead(self, operation: object, needs_roster: Callable[[], bool]) -> None:
+        """Take note, once for each operation of the request, whether it is going to ask for the whole list."""
+        if id(operation) not in self._seen:
+            self._seen.add(id(operation))
+            self.roster_ahead = self.roster_ahead or needs_roster()
 
     def forget(self) -> None:
         """Drop everything that was loaded: a write to one assignee may have changed any of its department."""
