@@ -1,32 +1,14 @@
 """Ariadne as its documentation has it, with aiodataloader and httpx. UPSTREAM=… uvicorn plain_ariadne:app."""
 
+from pathlib import Path
 from typing import Any
 
 from aiodataloader import DataLoader
-from ariadne import ObjectType, QueryType, make_executable_schema
+from ariadne import ObjectType, QueryType, load_schema_from_path, make_executable_schema
 from ariadne.asgi import GraphQL
 from calls import assignees_by_email, list_assignees, representatives_by_reference
 
-TYPES = """
-type Query {
-  representative(reference: String!): Representative
-  representatives(references: [String!]!): [Representative]!
-  assignees(first: Int): Assignees
-}
-type Assignees { nodes: [Assignee!]! }
-type Representative {
-  reference: String name: String email: String phone: String title: String
-  supervisor: Representative
-  assignee: Assignee
-}
-type Assignee {
-  assigneeId: String! firstName: String lastName: String email: String title: String
-  active: Boolean! isDefault: Boolean! departmentId: String officePhone: String timezone: String
-  address: Address
-}
-type Address { city: String state: String zip: String }
-"""
-
+types = load_schema_from_path(Path(__file__).with_name("schema.graphql"))
 query, representative, assignee = QueryType(), ObjectType("Representative"), ObjectType("Assignee")
 
 
@@ -68,4 +50,4 @@ def context(request: Any, data: Any = None) -> Any:
     return {"representative": DataLoader(representatives_by_reference), "assignee": DataLoader(assignees_by_email)}
 
 
-app = GraphQL(make_executable_schema(TYPES, query, representative, assignee), context_value=context)
+app = GraphQL(make_executable_schema(types, query, representative, assignee), context_value=context)

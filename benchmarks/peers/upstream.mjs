@@ -1,28 +1,11 @@
 // What the peers in Node share: the schema, the calls over undici, and one request's DataLoaders.
+import { readFileSync } from "node:fs";
 import DataLoader from "dataloader";
 import { Pool } from "undici";
 
 export const port = Number(process.env.PORT);
 
-export const typeDefs = `
-  type Query {
-    representative(reference: String!): Representative
-    representatives(references: [String!]!): [Representative]!
-    assignees(first: Int): Assignees
-  }
-  type Assignees { nodes: [Assignee!]! }
-  type Representative {
-    reference: String name: String email: String phone: String title: String
-    supervisor: Representative
-    assignee: Assignee
-  }
-  type Assignee {
-    assigneeId: String! firstName: String lastName: String email: String title: String
-    active: Boolean! isDefault: Boolean! departmentId: String officePhone: String timezone: String
-    address: Address
-  }
-  type Address { city: String state: String zip: String }
-`;
+export const typeDefs = readFileSync(new URL("schema.graphql", import.meta.url), "utf8");
 
 const pool = new Pool(process.env.UPSTREAM, { connections: 100, pipelining: 1 });
 

@@ -30,8 +30,6 @@ _UNRESERVED = re.compile(rf"[A-Za-z0-9_.~-]{{1,{MAX_KEY_BYTES}}}")
 UNDECODABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 """What decoding raises for what is not what it should be."""
 
-_DOTS = frozenset({".", ".."})
-
 _json = msgspec.json.Decoder(msgspec.Raw)
 
 log = logging.getLogger(__name__)
@@ -140,7 +138,7 @@ def _segment(text: str) -> str:
     if not text:
         raise BadInput("A key may not be empty")
     # "." and ".." would be resolved away on the way; an encoded dot is the same name and stays
-    return text.replace(".", "%2E") if text in _DOTS else quoted(text)
+    return text.replace(".", "%2E") if text in {".", ".."} else quoted(text)
 
 
 def named(input: object, names: Mapping[str, str]) -> dict[str, Any]:

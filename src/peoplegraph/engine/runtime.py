@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Awaitable, Mapping, Sequence
 from functools import cached_property
-from types import CoroutineType
 from typing import TYPE_CHECKING, Any
 
 from graphql import (
@@ -53,7 +52,7 @@ class Run:
         self.collected = Errors()
         self._pending: list[_Pending] = []
         self._late: list[Late] = []
-        self._tasks: set[asyncio.Future[Any]] = set()
+        self._tasks: set[asyncio.Task[Any]] = set()
         self._idle: asyncio.Future[None] | None = None
 
     # what compiled functions call
@@ -261,21 +260,15 @@ class Run:
 
     def _start(self) -> None:
         pending, self._pending = self._pending, []
-        loop = asyncio.get_running_loop()
         for each in pending:
             if self.collected.covers(each.position):
                 each.drop()
                 continue
-            awaitable = each.awaitable
-            task: asyncio.Future[Any] = (
-                loop.create_task(awaitable)
-                if isinstance(awaitable, CoroutineType)
-                else asyncio.ensure_future(awaitable)
-            )
+            task = asyncio.ensure_future(each.awaitable)
             self._tasks.add(task)
             task.add_done_callback(each.landed)
 
-    def landed(self, task: "asyncio.Future[Any]") -> None:
+    def landed(self, task: "asyncio.Task[Any]") -> None:
         """Go on behind a task: start what it has led to."""
         self._tasks.discard(task)
         if self._pending:
@@ -340,7 +333,7 @@ class _Pending:
         else:
             self._complete(value)
 
-    def landed(self, task: "asyncio.Future[Any]") -> None:
+    def landed(self, task: "asyncio.Task[Any]") -> None:
         """Take what a task came to."""
         try:
             if task.cancelled():

@@ -115,9 +115,10 @@ class Arguments:
         self._config = schema.config
         self._registry = schema.schema_converter.scalar_registry
         self._names = {self._config.name_converter.from_argument(a): str(a.python_name) for a in self._arguments}
-        self._lists = [str(a.python_name) for a in self._arguments if _is_list(a.type, self._registry)]
+        lists = [_is_list(a.type, self._registry) for a in self._arguments]
+        self._has_lists = any(lists)
         self._shared = all(
-            str(a.python_name) in self._lists or _is_shared(a.type, self._registry) for a in self._arguments
+            is_list or _is_shared(a.type, self._registry) for a, is_list in zip(self._arguments, lists, strict=True)
         )
         self._quick = self._quick_sources() if self._shared else None
 
@@ -131,7 +132,7 @@ class Arguments:
             if kept is None:
                 kept = self._converted(run, path)
             run.arguments[self._site.index] = kept
-        if self._lists:  # a call may change its own
+        if self._has_lists:  # a call may change its own
             return {name: list(v) if v.__class__ is list else v for name, v in kept.items()}
         return kept
 

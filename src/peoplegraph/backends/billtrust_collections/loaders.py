@@ -3,7 +3,6 @@
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
 from typing import NamedTuple
 
 from peoplegraph.backends.batching import Each
@@ -42,8 +41,8 @@ class CollectionsLoaders:
 
     def __init__(self, client: CollectionsClient) -> None:
         self.client = client
-        self.representative = Each(partial(_get_representative, client))
-        self._page = Each(partial(_get_page, client))
+        self.representative = Each(self._get_representative)
+        self._page = Each(self._get_page)
 
     def forget(self, reference: str) -> None:
         """Drop what was loaded of a representative that has been, or may have been, written to."""
@@ -83,21 +82,19 @@ class CollectionsLoaders:
 
         return Part(wanted, None, next_page)
 
+    async def _get_representative(self, reference: str) -> wire.Representative | None:
+        try:
+            answer = await self.client.get_representative(reference)
+        except NotFound:
+            return None
+        return wire.representative(answer.body, reference)
 
-async def _get_representative(client: CollectionsClient, reference: str) -> wire.Representative | None:
-    try:
-        answer = await client.get_representative(reference)
-    except NotFound:
-        return None
-    return wire.representative(answer.body, reference)
-
-
-async def _get_page(client: CollectionsClient, key: PageKey) -> Page | None:
-    try:
-        answer = await client.get_page(*key)
-    except NotFound:
-        return None
-    return wire.page(answer.body, key.sublist, key.page, key.limit)
+    async def _get_page(self, key: PageKey) -> Page | None:
+        try:
+            answer = await self.client.get_page(*key)
+        except NotFound:
+            return None
+        return wire.page(answer.body, key.sublist, key.page, key.limit)
 
 
 def plan_pages(start: int, count: int) -> tuple[int, int, int]:
