@@ -39,8 +39,9 @@ class Gateway:
         return await self._client.post("/graphql", **request)
 
     async def get(self, **request: Any) -> httpx.Response:
-        """Send a GET to the endpoint as it is."""
-        return await self._client.get("/graphql", **request)
+        """Send a GET to the endpoint, with a header that no page can send to another origin by itself."""
+        headers = {"apollo-require-preflight": "1", **request.pop("headers", {})}
+        return await self._client.get("/graphql", headers=headers, **request)
 
     async def ask(self, query: str, headers: Mapping[str, str] | None = None, **variables: Any) -> Reply:
         """Ask, whatever comes back."""
@@ -90,6 +91,6 @@ async def running_gateway(settings: Settings, sandbox: Sandbox) -> AsyncIterator
     app = create_app(settings)
     async with (
         app.router.lifespan_context(app),
-        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://gateway") as client,
+        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost") as client,
     ):
         yield Gateway(client, sandbox)

@@ -4,21 +4,33 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 from starlette.applications import Starlette
+from starlette.middleware.cors import CORSMiddleware
+from starlette.responses import PlainTextResponse
 from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
+from peoplegraph.access.documents import AutomaticQueries, NamedDocuments, TrustedDocuments
+from peoplegraph.access.gate import Gate
+from peoplegraph.access.quotas import Quotas
+from peoplegraph.access.watch import watching
 from peoplegraph.backends import BACKENDS
 from peoplegraph.context import Context, ways_to
-from peoplegraph.engine import Engine, Limits
+from peoplegraph.engine import Engine, Guard, Limits
 from peoplegraph.graph.cost import Budget
+from peoplegraph.graph.scopes import missing, refused_whole
 from peoplegraph.schema import NODE_CALLS, build_schema
-from peoplegraph.settings import Settings, unknown_variables
+from peoplegraph.settings import Settings, TrustMode, unknown_variables
 from peoplegraph.systems import System
 from peoplegraph.upstream import Upstream, build_upstream
-from peoplegraph.web.graphql import Endpoint, Headers, deadline_s
+from peoplegraph.web.asking import Asking
+from peoplegraph.web.graphql import Endpoint, deadline_s
+from peoplegraph.web.hosts import Hosts
+from peoplegraph.web.operations import Operations
+from peoplegraph.web.protocol import PREFLIGHTED
 from peoplegraph.web.sharing import Sharing
 
 PATH = "/graphql"
@@ -39,22 +51,26 @@ def create_app(settings: Settings | None = None) -> Starlette:
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         nonlocal upstream
         _say(settings)
-        async with build_upstream(settings) as upstream:
+        async with build_upstream(settings) as upstream, watching(watched):
             yield
 
-    def make_context(headers: Headers, request_id: str) -> Context:
+    def make_context(asking: Asking) -> Context:
         if upstream is None:
             raise RuntimeError("the application's lifespan has not begun: its server must run it")
         return Context(
             ways=ways,
             send=upstream.send,
             settings=settings,
-            caller_headers=headers,
-            deadline=asyncio.get_running_loop().time() + deadline_s(headers, settings.deadline_s),
-            request_id=request_id,
+            caller=asking.caller,
+            caller_headers=asking.headers,
+            deadline=asyncio.get_running_loop().time() + deadline_s(asking.headers, settings.deadline_s),
+            request_id=asking.request_id,
         )
 
     ways = ways_to(BACKENDS, settings)
+    gate = Gate(settings)
+    trusted = _trusted(settings)
+    watched = [*gate.watched, *([trusted.watched] if trusted else [])]
 
     limits = Limits(
         characters=settings.max_document_characters,
@@ -67,18 +83,51 @@ def create_app(settings: Settings | None = None) -> Starlette:
     schema = build_schema()
     calls = {**NODE_CALLS, **{name: calls for backend in BACKENDS for name, calls in backend.calls.items()}}
     budget = Budget(calls, settings.max_upstream_calls)
-    engine = Engine(schema, limits, compiles=settings.compile, check=budget.check)
+    guard = Guard(schema, refused_whole, missing)
+    engine = Engine(schema, limits, compiles=settings.compile, check=budget.check, guard=guard)
+    automatic = AutomaticQueries(settings.persisted_queries) if settings.persisted_queries else None
+    operations = Operations(
+        engine, make_context, NamedDocuments(trusted, automatic), introspects=settings.introspects
+    )
+    quotas = Quotas(
+        requests_per_second=settings.caller_requests_per_second,
+        calls_per_minute=settings.caller_calls_per_minute,
+        at_once=settings.caller_operations,
+    )
     shares = settings.share_operations and settings.workers == 1
+    credential_headers = [header for backend in BACKENDS for header in backend.credential_headers]
     endpoint = Endpoint(
-        schema,
-        engine,
-        make_context,
+        operations,
+        gate,
+        quotas,
         max_body_bytes=settings.max_body_bytes,
         max_batch=settings.max_batch,
         sharing=Sharing(settings.deadline_s / 2) if shares else None,
-        credential_headers=[header for backend in BACKENDS for header in backend.credential_headers],
+        credential_headers=credential_headers,
+        has_graphiql=settings.has_graphiql,
     )
-    return Gateway(endpoint, lifespan=lifespan)
+    return Gateway(
+        _for_other_origins(endpoint, settings, credential_headers), Hosts(settings.hosts), lifespan=lifespan
+    )
+
+
+def _trusted(settings: Settings) -> TrustedDocuments | None:
+    if settings.trusted_documents is TrustMode.OFF:
+        return None
+    return TrustedDocuments(settings.trusted_documents, map(Path, settings.trusted_manifest))
+
+
+def _for_other_origins(endpoint: ASGIApp, settings: Settings, credential_headers: list[str]) -> ASGIApp:
+    """Let pages of the origins in the settings ask, if there are any."""
+    if not settings.cors_origins:
+        return endpoint
+    return CORSMiddleware(
+        endpoint,
+        allow_origins=settings.cors_origins,
+        allow_methods=["GET", "POST"],
+        allow_headers=["Authorization", "Content-Type", "X-Deadline-Ms", *PREFLIGHTED, *credential_headers],
+        expose_headers=["RateLimit", "RateLimit-Policy", "Retry-After", "WWW-Authenticate", "X-Request-Id"],
+    )
 
 
 class Gateway(Starlette):
@@ -87,13 +136,17 @@ class Gateway(Starlette):
     With middleware of somebody else's they are passed.
     """
 
-    def __init__(self, endpoint: Endpoint, **options: Any) -> None:
+    def __init__(self, endpoint: ASGIApp, hosts: Hosts, **options: Any) -> None:
         super().__init__(routes=[Route(PATH, endpoint)], **options)
         self._endpoint = endpoint
+        self._hosts = hosts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
-        if scope["type"] == "http" and scope["path"] == PATH and not self.user_middleware:
+        if scope["type"] == "http" and not self._hosts.allow(scope["headers"]):
+            refused = PlainTextResponse("This is not a name of this gateway (PEOPLEGRAPH_ALLOWED_HOSTS)\n", 400)
+            await refused(scope, receive, send)
+        elif scope["type"] == "http" and scope["path"] == PATH and not self.user_middleware:
             await self._endpoint(scope, receive, send)
         else:
             await super().__call__(scope, receive, send)

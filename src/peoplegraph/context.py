@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import msgspec
 import strawberry
 
+from peoplegraph.access.caller import Caller
+from peoplegraph.access.scopes import Scope
 from peoplegraph.errors import NotConfigured, Unauthorized
+from peoplegraph.graph.scopes import missing
 from peoplegraph.settings import CredentialMode, Settings
 from peoplegraph.systems import System
 from peoplegraph.upstream.call import Credential, Send
@@ -61,12 +64,14 @@ class Context:
         ways: Mapping[System, Way],
         send: Send,
         settings: Settings,
+        caller: Caller,
         caller_headers: Mapping[str, str],
         deadline: float,
         request_id: str,
     ) -> None:
         self.settings = settings
         self.request_id = request_id
+        self.caller = caller
         self._ways = ways
         self._send = send
         self.stale: set[System] = set()
@@ -75,13 +80,23 @@ class Context:
         self._since = asyncio.get_running_loop().time()
         self._loaders: dict[type, Any] = {}
 
-    def loaders(self, kind: type[L]) -> L:
-        """Return this request's loaders of one backend; raises `NotConfigured` or `Unauthorized`."""
+    def loaders(self, kind: type[L], scope: Scope | None = None) -> L:
+        """Return this request's loaders of one backend, for a caller with `scope`, where one is named.
+
+        Raises `MissingScope`, `NotConfigured` or `Unauthorized`.
+        """
+        if scope is not None:
+            self.require(scope)
         made = self._loaders.get(kind)
         if made is None:
             backend = next(way.backend for way in self._ways.values() if way.backend.loaders is kind)
             made = self._loaders[kind] = backend.connect(self)
         return cast("L", made)
+
+    def require(self, scope: Scope) -> None:
+        """Raise `MissingScope` unless the caller has a scope."""
+        if scope not in self.caller.scopes:
+            raise missing(scope)
 
     @property
     def configured(self) -> Collection[System]:

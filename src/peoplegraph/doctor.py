@@ -6,6 +6,8 @@ import ssl
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
+from peoplegraph.access.caller import Caller
+from peoplegraph.access.scopes import Scope
 from peoplegraph.backends import BACKENDS
 from peoplegraph.context import Context, ways_to
 from peoplegraph.errors import UpstreamError
@@ -49,6 +51,7 @@ async def examine(settings: Settings) -> AsyncIterator[Finding]:
                 yield Finding(system, None, "it is called with the caller's own credential, and there is no caller")
                 continue
             context = Context(
+                caller=Caller("doctor", "open", frozenset(Scope)),
                 ways=ways_to(BACKENDS, settings),
                 send=engine.send,
                 settings=settings,

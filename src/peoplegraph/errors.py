@@ -2,6 +2,12 @@
 
 GatewayError                    has a `code` and `extensions`
 ├── BadInput                    BAD_INPUT
+├── IntrospectionDisabled       INTROSPECTION_DISABLED
+├── PersistedQueryNotFound      PERSISTED_QUERY_NOT_FOUND: send it once with its text
+├── PersistedQueryNotSupported  PERSISTED_QUERY_NOT_SUPPORTED: send texts only
+├── DocumentNotTrusted          PERSISTED_QUERY_NOT_IN_LIST
+├── DocumentIdRequired          PERSISTED_QUERY_ID_REQUIRED: only trusted documents are taken
+├── MissingScope                FORBIDDEN: the caller lacks a scope of the gateway's
 └── UpstreamError               has also a `system` and says whether it is `retryable`
     ├── NotConfigured           UPSTREAM_NOT_CONFIGURED
     ├── TimedOut                UPSTREAM_TIMEOUT
@@ -21,6 +27,7 @@ Anything else that is raised while an operation runs is a bug: `describe` masks 
 """
 
 import logging
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -47,6 +54,67 @@ class BadInput(GatewayError):
     """An argument out of range, a malformed id or cursor."""
 
     code = "BAD_INPUT"
+
+
+class IntrospectionDisabled(GatewayError):
+    """The caller may not read the schema."""
+
+    code = "INTROSPECTION_DISABLED"
+
+    def __init__(self) -> None:
+        super().__init__("Introspection needs the scope `introspection`")
+
+
+class PersistedQueryNotFound(GatewayError):
+    """There is no automatic persisted query by this hash; the message is what Apollo's clients look for."""
+
+    code = "PERSISTED_QUERY_NOT_FOUND"
+
+    def __init__(self) -> None:
+        super().__init__("PersistedQueryNotFound")
+
+
+class PersistedQueryNotSupported(GatewayError):
+    """Automatic persisted queries are off; the message is what Apollo's clients look for."""
+
+    code = "PERSISTED_QUERY_NOT_SUPPORTED"
+
+    def __init__(self) -> None:
+        super().__init__("PersistedQueryNotSupported")
+
+
+class DocumentNotTrusted(GatewayError):
+    """There is no trusted document by this id. The code is that of Apollo's router."""
+
+    code = "PERSISTED_QUERY_NOT_IN_LIST"
+
+    def __init__(self) -> None:
+        super().__init__("There is no trusted document with this id")
+
+
+class DocumentIdRequired(GatewayError):
+    """Only trusted documents are executed, and by their ids. The code is that of Apollo's router."""
+
+    code = "PERSISTED_QUERY_ID_REQUIRED"
+
+    def __init__(self) -> None:
+        super().__init__("Only trusted documents are executed: send the `documentId` of one, and no `query`")
+
+
+class MissingScope(GatewayError):
+    """The caller may not ask for this, whatever the system would say."""
+
+    code = "FORBIDDEN"
+
+    def __init__(self, system: System, scope: str) -> None:
+        super().__init__(f"This needs the scope `{scope}`")
+        self.system = system
+        self.scope = scope
+
+    @property
+    def extensions(self) -> dict[str, Any]:
+        """Adds the scope, and the system that it is about."""
+        return {**super().extensions, "system": self.system.name, "retryable": False, "scope": self.scope}
 
 
 class UpstreamError(GatewayError):
@@ -132,6 +200,12 @@ class Forbidden(UpstreamError):
         super().__init__(system, message)
         self.permission = permission
 
+    @property
+    def extensions(self) -> dict[str, Any]:
+        """Adds the permission, where the vendor's page names one."""
+        named = {"permission": self.permission} if self.permission else {}
+        return {**super().extensions, **named}
+
 
 class BadResponse(UpstreamError):
     """An answer that cannot be understood, is too large, or has an unexpected status."""
@@ -167,8 +241,14 @@ class Invalid(Refused):
         self.issues = tuple(issues)
 
 
-def describe(error: GraphQLError, request_id: str) -> GraphQLFormattedError:
-    """Return `error` as the caller may read it: with a code and the request's id, and masked if it is a bug."""
+_SUGGESTION = re.compile(r"\s*Did you mean .*\?$", re.DOTALL)
+
+
+def describe(error: GraphQLError, request_id: str, *, suggests: bool = True) -> GraphQLFormattedError:
+    """Return `error` as the caller may read it: with a code and the request's id, and masked if it is a bug.
+
+    Unless it `suggests`, GraphQL's own errors do not say what may have been meant: that would tell of the schema.
+    """
     formatted = error.formatted
     cause = error.original_error
     while isinstance(cause, GraphQLError) and cause.original_error is not None:
@@ -177,6 +257,8 @@ def describe(error: GraphQLError, request_id: str) -> GraphQLFormattedError:
         extensions = cause.extensions
     elif cause is None or isinstance(cause, GraphQLError):
         extensions = {"code": _request_error_code(error)}
+        if not suggests:
+            formatted["message"] = _SUGGESTION.sub("", formatted["message"])
     else:
         log.error("request %s failed at %s", request_id, error.path, exc_info=cause)
         formatted["message"] = internal_message(request_id)

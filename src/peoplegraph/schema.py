@@ -17,7 +17,7 @@ from peoplegraph.graph.paging import check_keys
 from peoplegraph.graph.scalars import SCALARS
 from peoplegraph.graph.user_errors import USER_ERRORS
 
-_NODES = {kind.__name__: load for backend in BACKENDS for kind, load in backend.nodes.items()}
+_NODES = {kind.__name__: (load, backend.reads) for backend in BACKENDS for kind, load in backend.nodes.items()}
 
 
 NODE_CALLS = {
@@ -32,7 +32,8 @@ class NodeQuery:
     """The root fields that reach every backend."""
 
     @strawberry.field(
-        description="The record with a global id, whichever system it is in; null if there is none any more."
+        description="The record with a global id, whichever system it is in; null if there is none any more. "
+        "Needs the scope that its type needs."
     )
     async def node(
         self, info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="The global id.")]
@@ -41,7 +42,7 @@ class NodeQuery:
 
     @strawberry.field(
         description="The records with these global ids, in the order asked for, null where there is none any "
-        "more; at most 100."
+        "more; at most 100. Each needs the scope that its type needs."
     )
     async def nodes(
         self,
@@ -54,9 +55,10 @@ class NodeQuery:
 
 async def _load(info: Info, global_id: str) -> Node | None:
     type_name, key = decode_id(global_id)
-    load = _NODES.get(type_name)
-    if load is None:
+    if type_name not in _NODES:
         raise BadInput(f"{global_id[:100]!r} is not an id that this schema gives out")
+    load, scope = _NODES[type_name]
+    info.context.require(scope)
     return await load(info, key)
 
 

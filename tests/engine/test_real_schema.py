@@ -13,6 +13,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis_graphql import queries
 
+from peoplegraph.access.caller import Caller
+from peoplegraph.access.scopes import Scope
 from peoplegraph.backends import BACKENDS
 from peoplegraph.context import Context, ways_to
 from peoplegraph.engine import Engine
@@ -29,6 +31,8 @@ from tests.test_docs import EXAMPLES
 
 SCHEMA = build_schema()
 STATES = st.fixed_dictionaries({system: st.sampled_from(["well", "well", "down", "garbage"]) for system in System})
+
+EVERYBODY = Caller("everybody", "open", frozenset(Scope))
 
 
 @pytest.fixture(scope="module")
@@ -61,6 +65,7 @@ def context() -> Callable[..., Context]:
             ways=ways_to(BACKENDS, gateway),
             send=send,
             settings=gateway,
+            caller=EVERYBODY,
             caller_headers={},
             deadline=deadline,
             request_id="x",

@@ -13,17 +13,29 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
 from peoplegraph import create_app
+from peoplegraph.access.gate import Gate
+from peoplegraph.access.quotas import Quotas
 from peoplegraph.backends import BACKENDS
 from peoplegraph.context import Context, ways_to
 from peoplegraph.engine import Engine
 from peoplegraph.sandbox import Blocks
 from peoplegraph.schema import build_schema
+from peoplegraph.settings import Settings
 from peoplegraph.upstream.call import Answer, Call
-from peoplegraph.web.graphql import Endpoint, Headers
+from peoplegraph.web.asking import Asking, MakeContext
+from peoplegraph.web.graphql import Endpoint
+from peoplegraph.web.operations import Operations
 from tests.gateway import Gateway, settings_for
 
 SCHEMA = build_schema()
+GET = {"apollo-require-preflight": "1"}
 JSON = {"content-type": "application/json"}
+
+
+def endpoint(settings: Settings, make_context: MakeContext) -> Endpoint:
+    """Return an endpoint that is open, and has no limits."""
+    quotas = Quotas(requests_per_second=0, calls_per_minute=0, at_once=100)
+    return Endpoint(Operations(Engine(SCHEMA), make_context), Gate(settings), quotas)
 
 
 async def test_a_browser_gets_graphiql(gateway: Gateway) -> None:
@@ -89,7 +101,7 @@ async def test_bodies_that_are_no_operation(gateway: Gateway, body: bytes) -> No
 async def test_simple_content_types_are_refused(gateway: Gateway, content_type: str) -> None:
     """What a foreign page can send without a preflight is not an operation."""
     reply = await gateway.post(content=b'{"query": "{ __typename }"}', headers={"content-type": content_type})
-    assert reply.status_code == 415
+    assert reply.status_code == 400
     assert reply.json()["errors"][0]["extensions"]["code"] == "BAD_REQUEST"
 
 
@@ -153,19 +165,20 @@ async def buggy(blocks: Blocks) -> AsyncIterator[httpx.AsyncClient]:
     async def send(_: Call) -> Answer:
         raise RuntimeError("secret detail of http://10.0.0.1/internal")
 
-    def make_context(headers: Headers, request_id: str) -> Context:
-        settings = settings_for(blocks)
+    def make_context(asking: Asking) -> Context:
         return Context(
             ways=ways_to(BACKENDS, settings),
             send=send,
             settings=settings,
-            caller_headers=headers,
+            caller=asking.caller,
+            caller_headers=asking.headers,
             deadline=asyncio.get_running_loop().time() + 5,
-            request_id=request_id,
+            request_id=asking.request_id,
         )
 
-    app = Starlette(routes=[Route("/graphql", Endpoint(SCHEMA, Engine(SCHEMA), make_context))])
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://gateway") as client:
+    settings = settings_for(blocks)
+    app = Starlette(routes=[Route("/graphql", endpoint(settings, make_context))])
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost") as client:
         yield client
 
 
@@ -201,7 +214,7 @@ async def test_a_caller_that_hangs_up(blocks: Blocks, caplog: pytest.LogCaptureF
         "method": "POST",
         "path": "/graphql",
         "query_string": b"",
-        "headers": [(b"content-type", b"application/json")],
+        "headers": [(b"host", b"localhost"), (b"content-type", b"application/json")],
     }
     async with app.router.lifespan_context(app):
         await app(scope, receive, send)
@@ -209,14 +222,14 @@ async def test_a_caller_that_hangs_up(blocks: Blocks, caplog: pytest.LogCaptureF
     assert not [record for record in caplog.records if record.levelname == "ERROR"]
 
 
-async def test_a_bug_outside_of_an_operation_is_masked(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_bug_outside_of_an_operation_is_masked(blocks: Blocks, caplog: pytest.LogCaptureFixture) -> None:
     """Whatever goes wrong in the endpoint itself is a GraphQL error with the request's id."""
 
-    def make_context(_: Headers, __: str) -> Context:
+    def make_context(_: Asking) -> Context:
         raise RuntimeError("secret")
 
-    app = Starlette(routes=[Route("/graphql", Endpoint(SCHEMA, Engine(SCHEMA), make_context))])
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://gateway") as client:
+    app = Starlette(routes=[Route("/graphql", endpoint(settings_for(blocks), make_context))])
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost") as client:
         reply = await client.post("/graphql", json={"query": "{ __typename }"})
     assert reply.status_code == 500
     (error,) = reply.json()["errors"]
@@ -225,14 +238,16 @@ async def test_a_bug_outside_of_an_operation_is_masked(caplog: pytest.LogCapture
     assert "secret" in caplog.text
 
 
-async def test_something_that_was_cancelled_is_no_end_of_the_request(caplog: pytest.LogCaptureFixture) -> None:
+async def test_something_that_was_cancelled_is_no_end_of_the_request(
+    blocks: Blocks, caplog: pytest.LogCaptureFixture
+) -> None:
     """Where what it waits for is cancelled, and not the request itself, it is answered as any other bug."""
 
-    def make_context(_: Headers, __: str) -> Context:
+    def make_context(_: Asking) -> Context:
         raise asyncio.CancelledError
 
-    app = Starlette(routes=[Route("/graphql", Endpoint(SCHEMA, Engine(SCHEMA), make_context))])
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://gateway") as client:
+    app = Starlette(routes=[Route("/graphql", endpoint(settings_for(blocks), make_context))])
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost") as client:
         reply = await client.post("/graphql", json={"query": "{ __typename }"})
     assert (reply.status_code, reply.json()["errors"][0]["extensions"]["code"]) == (500, "INTERNAL")
     assert "CancelledError" in caplog.text
@@ -250,6 +265,6 @@ async def test_middleware_is_passed(blocks: Blocks) -> None:
             await PlainTextResponse("no", 403)(scope, receive, send)
 
     app.add_middleware(Deny)
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://gateway") as client:
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost") as client:
         reply = await client.post("/graphql", json={"query": "{ __typename }"})
     assert (reply.status_code, reply.text) == (403, "no")

@@ -11,6 +11,7 @@ from urllib.parse import quote
 import msgspec
 from strawberry import Some
 
+from peoplegraph.access.scopes import Scope
 from peoplegraph.backends.answers import unexpected
 from peoplegraph.context import Context, Info, Session
 from peoplegraph.errors import BadInput
@@ -48,6 +49,8 @@ class Backend:
     """The class of this backend's loaders, one instance a request."""
     connect: Callable[[Context], Any]
     """Makes the loaders of one request."""
+    reads: Scope
+    """What a caller needs to read records of the system."""
     check: Callable[[Context], Awaitable[None]]
     """Makes one harmless read; raises what is wrong with the way to the system, or with the key."""
     query: type

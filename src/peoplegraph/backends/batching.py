@@ -10,7 +10,7 @@ from typing import Any, Generic, TypeVar, cast
 
 from aiodataloader import DataLoader
 
-from peoplegraph.errors import NotFound, UpstreamError
+from peoplegraph.errors import GatewayError, NotFound
 from peoplegraph.flight import Abandoned, Flight
 
 K = TypeVar("K", bound=Hashable)
@@ -168,7 +168,7 @@ async def load_many(
     """Load keys in their order and shape what was found; an unknown key is None, an error stands in its place."""
     try:
         loader = open_loader()
-    except UpstreamError as error:  # left out, or no credential: that is each item's error
+    except GatewayError as error:  # left out, no credential, or no scope: that is each item's error
         return [cast("None", error)] * len(keys)
     loaded = await settle(loader.load(key) for key in keys)
     return [

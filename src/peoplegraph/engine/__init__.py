@@ -5,7 +5,7 @@ compiled once. What the compiler declines is run by graphql-core, and nobody can
 """
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from inspect import isawaitable
 from typing import Any
@@ -16,10 +16,11 @@ from graphql.execution.values import VariableValues
 
 from peoplegraph.engine.compiler import Declined
 from peoplegraph.engine.documents import Document, Documents
+from peoplegraph.engine.guard import Guard
 from peoplegraph.engine.limits import Limits
 from peoplegraph.engine.plan import Operation
 
-__all__ = ["Document", "Engine", "Limits", "Operation", "Result"]
+__all__ = ["Document", "Engine", "Guard", "Limits", "Operation", "Result"]
 
 log = logging.getLogger(__name__)
 
@@ -34,8 +35,9 @@ class Result:
 
 
 class Engine:
-    """Runs operations over a schema; `compiles` off has graphql-core run them all, `check` may refuse one.
+    """Runs operations over a schema.
 
+    With `compiles` off graphql-core runs them all; `check` may refuse one, and `guard` some of its fields.
     Strawberry's extensions are not run: the schema should have none that has a part in resolving, or in the answer.
     """
 
@@ -46,7 +48,9 @@ class Engine:
         *,
         compiles: bool = True,
         check: Callable[[Operation, VariableValues], list[GraphQLError]] | None = None,
+        guard: Guard | None = None,
     ) -> None:
+        self._guard = guard
         self._check = check
         self._compiles = compiles
         self.documents = Documents(schema, limits or Limits())
@@ -55,9 +59,15 @@ class Engine:
         return f"<Engine {self.documents!r}>"
 
     async def run(
-        self, operation: Operation, variables: Mapping[str, Any] | None, context: Any = None, root: Any = None
+        self,
+        operation: Operation,
+        variables: Mapping[str, Any] | None,
+        context: Any = None,
+        root: Any = None,
+        *,
+        granted: Collection[str] = (),
     ) -> Result:
-        """Run an operation of a document that has no errors."""
+        """Run an operation of a document that has no errors, for somebody to whom this is granted."""
         values: Any = NO_VARIABLES
         if operation.definition.variable_definitions:
             values = operation.coerce(variables)
@@ -66,9 +76,10 @@ class Engine:
         errors = self._check(operation, values) if self._check else None
         if errors:
             return Result(None, errors, executed=False)
+        denied = self._guard.denied(operation, granted) if self._guard else None
         if self._compiles:
             try:
-                plan = operation.plan(values)
+                plan = operation.plan(values, denied)
             except Declined as error:
                 log.debug("left to graphql-core: %s", error)
             else:
@@ -82,6 +93,7 @@ class Engine:
             context_value=context,
             variable_values=dict(variables or {}),
             operation_name=name.value if name else None,
+            middleware=denied.middleware if denied else None,
         )
         if isawaitable(result):
             result = await result

@@ -8,7 +8,7 @@ when it is there. Whatever is not as it mostly is (another class, a null, an exc
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from inspect import iscoroutinefunction
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import strawberry
 from graphql import (
@@ -35,6 +35,9 @@ from peoplegraph.engine.positions import Position
 from peoplegraph.engine.runtime import Run
 from peoplegraph.engine.sites import DEFINITION, Arguments, Site, attribute_chain, strawberry_field
 from peoplegraph.engine.writer import Place, Writer
+
+if TYPE_CHECKING:
+    from peoplegraph.engine.guard import Denied
 
 MAX_SITES = 5_000
 """The fields of a plan, each counted at every place that it has in the response."""
@@ -78,6 +81,7 @@ class Compiler:
     schema: strawberry.Schema
     info_class: Callable[..., Any]
     collect: Collect
+    denied: "Denied | None" = None
     functions: list[Writer] = field(default_factory=list)
     names: dict[str, Any] = field(default_factory=dict)
     completers: dict[int, str] = field(default_factory=dict)
@@ -148,6 +152,13 @@ class Compiler:
                 nullable=not is_non_null_type(type_.fields[name].type),
             )
             site = self._site(type_, response_name, details, here.null_up)
+            need = self.denied.need(site.definition) if self.denied else None
+            if need is not None:
+                with out.block("try:", nests=True):
+                    out(f"raise {self._name('D', self.denied)}.error({str(need)!r})")
+                self._except(out, site, here, nullable=site.is_nullable)
+                entries.append((response_name, here.value))
+                continue
             if self._is_async(site):
                 awaited.append((site, here))
                 entries.append((response_name, "None"))

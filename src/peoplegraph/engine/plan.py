@@ -3,12 +3,14 @@
 import logging
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import strawberry
 from graphql import (
     DirectiveNode,
     DocumentNode,
+    FieldNode,
     FragmentDefinitionNode,
     OperationDefinitionNode,
     OperationType,
@@ -23,10 +25,13 @@ from peoplegraph.engine.info import info_class
 from peoplegraph.engine.runtime import Run
 from peoplegraph.engine.variables import Coercer
 
+if TYPE_CHECKING:
+    from peoplegraph.engine.guard import Denied
+
 log = logging.getLogger(__name__)
 
 MAX_PLANS = 8
-"""The plans that an operation keeps: one for each way in which its conditions turned out lately."""
+"""The plans that an operation keeps: one for each way in which its conditions turned out, with what is denied."""
 
 _DECLINED_DIRECTIVES = frozenset({"defer", "stream", "experimental_disableErrorPropagation"})
 
@@ -52,21 +57,21 @@ class Operation:
         self.notes: dict[Any, Any] = {}
         """What others have found out about the operation; it is kept as long as the operation is."""
 
-    def plan(self, variable_values: VariableValues) -> "Plan":
-        """Return the plan for these values of the variables. Raises `Declined`."""
+    def plan(self, variable_values: VariableValues, denied: "Denied | None" = None) -> "Plan":
+        """Return the plan for these values of the variables, less what is denied. Raises `Declined`."""
         if self.declined is not None:
             raise Declined(self.declined)
-        key = tuple(map(variable_values.coerced.get, self._conditions))
+        key = (denied, *map(variable_values.coerced.get, self._conditions))
         plan = self._plans.get(key)
         if plan is None:
-            plan = self._plans[key] = self._compiled(variable_values)
+            plan = self._plans[key] = self._compiled(variable_values, denied)
             if len(self._plans) > MAX_PLANS:
                 self._plans.popitem(last=False)
         return plan
 
-    def _compiled(self, variable_values: VariableValues) -> "Plan":
+    def _compiled(self, variable_values: VariableValues, denied: "Denied | None") -> "Plan":
         try:
-            return Plan(self, variable_values)
+            return Plan(self, variable_values, denied)
         except Declined as error:
             self.declined = str(error)
             raise
@@ -91,12 +96,22 @@ class Operation:
                     if isinstance(argument.value, VariableNode):
                         yield argument.value.name.value
 
+    @cached_property
+    def field_names(self) -> frozenset[str]:
+        """The names of all fields in the operation and in its document's fragments."""
+        return frozenset(node.name.value for node in self._nodes() if isinstance(node, FieldNode))
+
     def _directives(self) -> Iterator[DirectiveNode]:
         """Yield the directives of the operation and of all fragments."""
+        for node in self._nodes():
+            yield from node.directives or ()
+
+    def _nodes(self) -> Iterator[Any]:
+        """Yield the operation, all fragments, and whatever they select."""
         stack: list[Any] = [self.definition, *self.fragment_definitions.values()]
         while stack:
             node = stack.pop()
-            yield from node.directives or ()
+            yield node
             selection_set = getattr(node, "selection_set", None)  # a spread has none
             if selection_set is not None:
                 stack.extend(selection_set.selections)
@@ -105,8 +120,11 @@ class Operation:
 class Plan:
     """Compiled functions, and what is needed to call them."""
 
-    def __init__(self, operation: Operation, variable_values: VariableValues) -> None:
+    def __init__(
+        self, operation: Operation, variable_values: VariableValues, denied: "Denied | None" = None
+    ) -> None:
         self.operation = operation
+        self._denied = denied
         schema, core = operation.schema, operation.core
         root_type = core.get_root_type(operation.definition.operation)
         if root_type is None:
@@ -122,6 +140,7 @@ class Plan:
                     core, operation.fragments, variable_values, operation.definition, type_, details
                 ).grouped_field_set
             ),
+            denied,
         )
         serially = operation.definition.operation is OperationType.MUTATION
         compiled = compiler.operation(root_type, root.grouped_field_set, serially=serially)
@@ -153,4 +172,5 @@ class Plan:
             default_field_resolver,
             default_type_resolver,
             default_field_resolver,
+            middleware_manager=self._denied.middleware if self._denied else None,
         )

@@ -5,7 +5,9 @@ import enum
 
 import strawberry
 
+from peoplegraph.access.scopes import Scope
 from peoplegraph.context import Info
+from peoplegraph.graph.scopes import scoped
 from peoplegraph.systems import System
 
 
@@ -64,11 +66,12 @@ class Person:
     def phone_numbers(self) -> list[PhoneNumber]:
         raise NotImplementedError
 
-    @strawberry.field(
-        description="The same human in the other systems, by email address without case: those that can be "
+    @scoped(
+        Scope.ASSIGNEES_READ,
+        "The same human in the other systems, by email address without case: those that can be "
         "looked up so. Today that is the Disputes assignee of a representative or a rep, in the call that "
         "`assignee` makes; Collections and RPM cannot be searched by email, so they are never in this list. "
-        "Empty where there is no email address or nobody has it."
+        "Empty where there is no email address or nobody has it.",
     )
     async def counterparts(self, info: Info) -> list["Person"] | None:
         return await counterparts(info, self.system(), self.email())
@@ -76,8 +79,11 @@ class Person:
 
 async def find_by_email(info: Info, system: System, email: str | None) -> Person | None:
     """Look `email` up in a system that can be searched by it; without an address nobody is found."""
-    search = info.context.way(system).backend.by_email
-    return await search(info, email) if search and email else None
+    backend = info.context.way(system).backend
+    if backend.by_email is None or not email:
+        return None
+    info.context.require(backend.reads)
+    return await backend.by_email(info, email)
 
 
 async def counterparts(info: Info, system: System, email: str | None) -> list[Person]:

@@ -4,6 +4,7 @@ Follows the GraphQL-over-HTTP specification (working draft), for POST and GET.
 """
 
 import json
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qsl
@@ -12,6 +13,8 @@ import msgspec
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive
 
+from peoplegraph.access.documents import Wanted
+
 GRAPHQL = "application/graphql-response+json"
 JSON = "application/json"
 
@@ -19,18 +22,19 @@ _NO_JSON = "The request holds JSON that cannot be parsed"
 
 
 class RequestError(Exception):
-    """What is asked is no GraphQL request; the message goes to the caller."""
+    """What is asked is no GraphQL request, or is not answered; the message goes to the caller."""
 
-    def __init__(self, status: int, message: str, **headers: str) -> None:
+    def __init__(self, status: int, message: str, *, code: str = "BAD_REQUEST", **headers: str) -> None:
         super().__init__(message)
         self.status = status
+        self.code = code
         self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
 
 
 class Asked(msgspec.Struct, frozen=True):
     """A GraphQL request."""
 
-    query: str
+    document: Wanted
     variables: dict[str, Any] | None
     operation_name: str | None
 
@@ -82,7 +86,9 @@ def of_get(query_string: bytes) -> Asked:
 async def body_of_post(content_type: str | None, receive: Receive, max_bytes: int) -> bytes:
     """Read a POST's body. Raises `RequestError`, and `ClientDisconnect` where it ends before its end."""
     if content_type != JSON and not _is_json(content_type or ""):
-        raise RequestError(415, f"The content type must be {JSON}, in UTF-8", Accept_Post=JSON)
+        # a page of anybody's can make a browser send these without asking first: CSRF
+        status = 400 if (content_type or "").split(";")[0].strip().lower() in _SIMPLE else 415
+        raise RequestError(status, f"The content type must be {JSON}, in UTF-8", Accept_Post=JSON)
     message = await receive()
     body = bytearray(message.get("body", b""))
     while message["type"] != "http.disconnect" and message.get("more_body") and len(body) <= max_bytes:
@@ -93,6 +99,24 @@ async def body_of_post(content_type: str | None, receive: Receive, max_bytes: in
     if len(body) > max_bytes:
         raise RequestError(413, f"The request's body may have at most {max_bytes:,} bytes")
     return bytes(body)
+
+
+_SIMPLE = ("", "text/plain", "application/x-www-form-urlencoded", "multipart/form-data")
+"""The content types that the Fetch standard lets a page send to another origin without a preflight."""
+
+PREFLIGHTED = (
+    "x-apollo-operation-name",
+    "apollo-require-preflight",
+    "graphql-require-preflight",
+    "x-requested-with",
+)
+"""Headers of which one must be with a GET: a page of another origin cannot send them without a preflight."""
+
+
+def check_preflighted(headers: Mapping[str, str]) -> None:
+    """Refuse a GET that any page might have made a browser send. Raises `RequestError`."""
+    if not any(headers.get(name) for name in PREFLIGHTED):
+        raise RequestError(400, f"A GET must have one of the headers {', '.join(PREFLIGHTED)}, not empty")
 
 
 def _is_json(content_type: str) -> bool:
@@ -117,17 +141,40 @@ def asked(given: Any) -> Asked:
     """Check the members of a request. Raises `RequestError`."""
     if not isinstance(given, dict):
         raise RequestError(400, "The request's JSON must be an object")
-    query, variables, name = given.get("query"), given.get("variables"), given.get("operationName")
-    if not isinstance(query, str) or not query:
-        raise RequestError(400, "The request must have a `query`, which is a string")
+    variables, name = given.get("variables"), given.get("operationName")
+    document = _wanted(given)
     if variables is not None and not isinstance(variables, dict):
         raise RequestError(400, "The GraphQL operation's `variables` must be an object or null")
     if name is not None and not isinstance(name, str):
         raise RequestError(400, "The GraphQL operation's `operationName` must be a string or null")
+    return Asked(document, variables, name)
+
+
+def _wanted(given: dict[str, Any]) -> Wanted:
+    """Read which document is meant: by its text, an id as Relay and graphql-codegen send it, or Apollo's hash."""
+    text = given.get("query")
+    if text is not None and not isinstance(text, str):
+        raise RequestError(400, "The request's `query` must be a string")
     extensions = given.get("extensions")
     if extensions is not None and not isinstance(extensions, dict):
         raise RequestError(400, "The GraphQL operation's `extensions` must be an object or null")
-    return Asked(query, variables, name)
+    persisted = (extensions or {}).get("persistedQuery")
+    hashed = None
+    if persisted is not None:
+        hashed = persisted.get("sha256Hash") if isinstance(persisted, dict) else None
+        if not isinstance(hashed, str) or not hashed or persisted.get("version") != 1:
+            raise RequestError(400, "`extensions.persistedQuery` must have `version` 1 and a `sha256Hash`")
+    names = [given[name] for name in _ID_NAMES if given.get(name) is not None]
+    if any(not isinstance(name, str) or not name for name in names) or len(names) > 1:
+        raise RequestError(400, "The request's `documentId` must be a string")
+    document_id = names[0] if names else None
+    if not text and hashed is None and document_id is None:
+        raise RequestError(400, "The request must have a `query`, which is a string")
+    return Wanted(text or None, document_id, hashed)
+
+
+_ID_NAMES = ("documentId", "doc_id", "id")
+"""What the id of a trusted document is called: by the specification's draft, and by Relay's documentation."""
 
 
 def decoded(text: str | bytes) -> Any:

@@ -3,6 +3,7 @@
 Follows the vendor's page "Representatives"; where it is silent, `wire` and `client` say what is assumed.
 """
 
+from peoplegraph.access.scopes import Scope
 from peoplegraph.backends.base import Backend
 from peoplegraph.backends.billtrust_collections.client import CollectionsClient
 from peoplegraph.backends.billtrust_collections.graph import Query, Representative, representative_node
@@ -16,6 +17,7 @@ COLLECTIONS = Backend(
     credential_headers=("X-API-Key",),
     loaders=CollectionsLoaders,
     connect=lambda context: CollectionsLoaders(CollectionsClient(context.session(System.COLLECTIONS))),
+    reads=Scope.REPRESENTATIVES_READ,
     check=check,
     query=Query,
     mutation=Mutation,

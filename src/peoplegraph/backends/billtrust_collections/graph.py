@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar, cast
 
 import strawberry
 
+from peoplegraph.access.scopes import Scope
 from peoplegraph.backends.answers import unexpected
 from peoplegraph.backends.batching import load_many
 from peoplegraph.backends.billtrust_collections import wire
@@ -15,6 +16,7 @@ from peoplegraph.graph.node import Node
 from peoplegraph.graph.paging import After, Connection, First, check_keys, connection, window
 from peoplegraph.graph.person import Person, PhoneKind, PhoneNumber, find_by_email, phone_numbers
 from peoplegraph.graph.scalars import JSON, is_shallow
+from peoplegraph.graph.scopes import scoped
 from peoplegraph.systems import System
 
 if TYPE_CHECKING:
@@ -121,30 +123,33 @@ class Representative(Node, Person):
     def supervisor_reference(self) -> str | None:
         return self.record.supervisor_representative_reference
 
-    @strawberry.field(description="The supervisor, a representative too: one call for each distinct one.")
+    @scoped(Scope.REPRESENTATIVES_READ, "The supervisor, a representative too: one call for each distinct one.")
     async def supervisor(self, info: Info) -> "Representative | None":
         reference = self.record.supervisor_representative_reference
         return await load_representative(info, reference) if reference else None
 
-    @strawberry.field(
-        description="The accounts that the representative is linked to. Costs no further call where the "
+    @scoped(
+        Scope.REPRESENTATIVES_READ,
+        "The accounts that the representative is linked to. Costs no further call where the "
         "representative came with fewer than 100; otherwise one for each page of up to 100 that `first` and "
-        "`after` need."
+        "`after` need.",
     )
     async def accounts(self, info: Info, first: First = None, after: After = None) -> Connection[Account] | None:
         return await self._linked(info, Sublist.ACCOUNTS, lambda n: Account(number=n), first, after)
 
-    @strawberry.field(
-        description="The documents that the representative is linked to. Costs no further call where the "
+    @scoped(
+        Scope.REPRESENTATIVES_READ,
+        "The documents that the representative is linked to. Costs no further call where the "
         "representative came with fewer than 100; otherwise one for each page of up to 100 that `first` and "
-        "`after` need."
+        "`after` need.",
     )
     async def documents(self, info: Info, first: First = None, after: After = None) -> Connection[Document] | None:
         return await self._linked(info, Sublist.DOCUMENTS, lambda n: Document(number=n), first, after)
 
-    @strawberry.field(
-        description="The Disputes assignee with the same email address, without case. Costs what `assignee` by "
-        "email costs: four or more at once are one call."
+    @scoped(
+        Scope.ASSIGNEES_READ,
+        "The Disputes assignee with the same email address, without case. Costs what `assignee` by "
+        "email costs: four or more at once are one call.",
     )
     async def assignee(
         self, info: Info
@@ -185,22 +190,23 @@ async def representative_node(info: Info, key: str) -> Representative | None:
 class Query:
     """Collections' root fields."""
 
-    @strawberry.field(description="A representative by its reference; null if there is none. One call.")
+    @scoped(Scope.REPRESENTATIVES_READ, "A representative by its reference; null if there is none. One call.")
     async def representative(
         self, info: Info, reference: Annotated[str, strawberry.argument(description="The reference.")]
     ) -> Representative | None:
         return await load_representative(info, reference)
 
-    @strawberry.field(
-        description="Representatives in the order asked for, null where unknown. One call for each distinct "
-        "reference; at most 100."
+    @scoped(
+        Scope.REPRESENTATIVES_READ,
+        "Representatives in the order asked for, null where unknown. One call for each distinct "
+        "reference; at most 100.",
     )
     async def representatives(
         self, info: Info, references: Annotated[list[str], strawberry.argument(description="The references.")]
     ) -> list[Representative | None]:
         check_keys("references", references)
         return await load_many(
-            lambda: info.context.loaders(CollectionsLoaders).representative,
+            lambda: info.context.loaders(CollectionsLoaders, Scope.REPRESENTATIVES_READ).representative,
             references,
             lambda key, record: Representative(record=record, ref=key),
         )

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import strawberry
 from strawberry import Maybe
 
+from peoplegraph.access.scopes import Scope
 from peoplegraph.backends.base import named
 from peoplegraph.backends.billtrust_collections import wire
 from peoplegraph.backends.billtrust_collections.client import INPUT_PATHS
@@ -19,6 +20,7 @@ from peoplegraph.context import Info
 from peoplegraph.errors import BadInput, GatewayError, Issue, Refused
 from peoplegraph.errors import NotFound as Missing
 from peoplegraph.graph.scalars import JSON
+from peoplegraph.graph.scopes import scoped
 from peoplegraph.graph.user_errors import REFUSALS, LinkError, UserError, refuse, user_error
 from peoplegraph.systems import System
 from peoplegraph.upstream.call import Answer
@@ -87,9 +89,10 @@ class RepresentativePayload:
     answer: strawberry.Private[Answer | None] = None
     answer_is_record: strawberry.Private[bool] = False
 
-    @strawberry.field(
-        description="The representative as it is now; null if nothing was written. Costs a call where the "
-        "write's own answer does not have it."
+    @scoped(
+        Scope.REPRESENTATIVES_READ,
+        "The representative as it is now; null if nothing was written. Costs a call where the "
+        "write's own answer does not have it.",
     )
     async def representative(self, info: Info) -> Representative | None:
         if self.answer is None:
@@ -108,7 +111,7 @@ class LinkPayload:
     errors: list[LinkError] = strawberry.field(description="The numbers that are not, each with the reason.")
     ref: strawberry.Private[str]
 
-    @strawberry.field(description="The representative as it is now. Costs a call.")
+    @scoped(Scope.REPRESENTATIVES_READ, "The representative as it is now. Costs a call.")
     async def representative(self, info: Info) -> Representative | None:
         return await load_representative(info, self.ref)
 
@@ -117,9 +120,10 @@ class LinkPayload:
 class Mutation:
     """Collections' root fields for writing."""
 
-    @strawberry.field(
-        description="Creates a representative; one that exists is an error. "
-        "Calls POST /representatives/{reference}; GET it if `representative` is asked for."
+    @scoped(
+        Scope.REPRESENTATIVES_WRITE,
+        "Creates a representative; one that exists is an error. "
+        "Calls POST /representatives/{reference}; GET it if `representative` is asked for.",
     )
     async def create_representative(
         self, info: Info, reference: Reference, input: Input
@@ -127,10 +131,11 @@ class Mutation:
         client = info.context.loaders(CollectionsLoaders).client
         return await _write(info, reference, input, client.post_representative, creates=True)
 
-    @strawberry.field(
-        description="Creates a representative or replaces it whole: what the input leaves out is reset by "
+    @scoped(
+        Scope.REPRESENTATIVES_WRITE,
+        "Creates a representative or replaces it whole: what the input leaves out is reset by "
         "Collections, but for custom fields. "
-        "Calls PUT /representatives/{reference}; GET it if `representative` is asked for."
+        "Calls PUT /representatives/{reference}; GET it if `representative` is asked for.",
     )
     async def replace_representative(
         self, info: Info, reference: Reference, input: Input
@@ -138,9 +143,10 @@ class Mutation:
         client = info.context.loaders(CollectionsLoaders).client
         return await _write(info, reference, input, client.put_representative)
 
-    @strawberry.field(
-        description="Changes what the input names and nothing else; null clears. "
-        "Calls PATCH /representatives/{reference}, which answers with the representative."
+    @scoped(
+        Scope.REPRESENTATIVES_WRITE,
+        "Changes what the input names and nothing else; null clears. "
+        "Calls PATCH /representatives/{reference}, which answers with the representative.",
     )
     async def update_representative(
         self, info: Info, reference: Reference, input: Input
@@ -148,10 +154,11 @@ class Mutation:
         client = info.context.loaders(CollectionsLoaders).client
         return await _write(info, reference, input, client.patch_representative, answers_record=True)
 
-    @strawberry.field(
-        description="Links accounts to a representative; one that is linked already stays so. "
+    @scoped(
+        Scope.REPRESENTATIVES_WRITE,
+        "Links accounts to a representative; one that is linked already stays so. "
         "Calls PUT /representatives/{reference}/accounts/{account_number} for each number, ten at once; "
-        "GET the representative if `representative` is asked for. At most 200 numbers."
+        "GET the representative if `representative` is asked for. At most 200 numbers.",
     )
     async def link_representative_accounts(
         self,
@@ -161,10 +168,11 @@ class Mutation:
     ) -> LinkPayload | None:
         return await _link(info, reference, Sublist.ACCOUNTS, account_numbers)
 
-    @strawberry.field(
-        description="Links documents to a representative; one that is linked already stays so. "
+    @scoped(
+        Scope.REPRESENTATIVES_WRITE,
+        "Links documents to a representative; one that is linked already stays so. "
         "Calls PUT /representatives/{reference}/documents/{document_number} for each number, ten at once; "
-        "GET the representative if `representative` is asked for. At most 200 numbers."
+        "GET the representative if `representative` is asked for. At most 200 numbers.",
     )
     async def link_representative_documents(
         self,

@@ -5,6 +5,7 @@ Follows the vendor's page "Dispute Assignees"; where it is silent, `wire` and `c
 
 from dataclasses import replace
 
+from peoplegraph.access.scopes import Scope
 from peoplegraph.backends.base import Backend
 from peoplegraph.backends.billtrust_disputes.client import DisputesClient
 from peoplegraph.backends.billtrust_disputes.graph import Assignee, Query, assignee_by_email, assignee_node
@@ -22,6 +23,7 @@ DISPUTES = Backend(
     connect=lambda context: DisputesLoaders(
         DisputesClient(context.session(System.DISPUTES), context.settings.disputes.tenant_id)
     ),
+    reads=Scope.ASSIGNEES_READ,
     check=check,
     query=Query,
     mutation=Mutation,

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import strawberry
 
+from peoplegraph.access.scopes import Scope
 from peoplegraph.backends.answers import unexpected
 from peoplegraph.backends.billtrust_disputes import wire
 from peoplegraph.backends.billtrust_disputes.loaders import (
@@ -21,6 +22,7 @@ from peoplegraph.graph.node import Node
 from peoplegraph.graph.paging import After, Connection, First, connection, window
 from peoplegraph.graph.person import Person, PhoneKind, PhoneNumber, phone_numbers
 from peoplegraph.graph.scalars import DateTime
+from peoplegraph.graph.scopes import scoped
 from peoplegraph.systems import System
 
 ROSTER_FIELDS = frozenset({"assignees", "defaultAssignee"})
@@ -125,7 +127,7 @@ class Assignee(Node, Person):
     def department_id(self) -> str | None:
         return self.record.department_id
 
-    @strawberry.field(description="The department: from one call that lists them all.")
+    @scoped(Scope.ASSIGNEES_READ, "The department: from one call that lists them all.")
     async def department(self, info: Info) -> "Department | None":
         return await load_department(info, self.record.department_id) if self.record.department_id else None
 
@@ -180,14 +182,15 @@ class Department:
     def description(self) -> str | None:
         return self.record.description
 
-    @strawberry.field(description="The department's assignees: from one list call, for however many departments.")
+    @scoped(Scope.ASSIGNEES_READ, "The department's assignees: from one list call, for however many departments.")
     async def assignees(self, info: Info, first: First = None, after: After = None) -> Connection[Assignee] | None:
         part = window(f"assignees of {self.record.department_id}", first, after)
         return connection(await self._assignees(info), part, shape)
 
-    @strawberry.field(
-        description="The assignee that new disputes of the department go to, if there is one: from the same "
-        "list call as `assignees`."
+    @scoped(
+        Scope.ASSIGNEES_READ,
+        "The assignee that new disputes of the department go to, if there is one: from the same "
+        "list call as `assignees`.",
     )
     async def default_assignee(self, info: Info) -> Assignee | None:
         return next((shape(a) for a in await self._assignees(info) if a.is_default), None)
@@ -261,9 +264,10 @@ DepartmentId = Annotated[str, strawberry.argument(description="The department's 
 class Query:
     """Disputes' root fields."""
 
-    @strawberry.field(
-        description="An assignee by id or by email; null if there is none. One call for each of the first three "
-        "look-ups of a query, and from the fourth on one list call that answers the rest."
+    @scoped(
+        Scope.ASSIGNEES_READ,
+        "An assignee by id or by email; null if there is none. One call for each of the first three "
+        "look-ups of a query, and from the fourth on one list call that answers the rest.",
     )
     async def assignee(
         self,
@@ -272,9 +276,10 @@ class Query:
     ) -> Assignee | None:
         return await load_assignee(info, by.lookup())
 
-    @strawberry.field(
-        description="The assignees of the tenant, or of one department, in Disputes' order: from one list "
-        "call, however often it is asked for."
+    @scoped(
+        Scope.ASSIGNEES_READ,
+        "The assignees of the tenant, or of one department, in Disputes' order: from one list "
+        "call, however often it is asked for.",
     )
     async def assignees(
         self,
@@ -295,23 +300,25 @@ class Query:
             records = [a for a in records if a.active is active]
         return connection(records, part, shape)
 
-    @strawberry.field(
-        description="The assignee of the caller: of the owner of the credential that the caller sends in "
+    @scoped(
+        Scope.ASSIGNEES_READ,
+        "The assignee of the caller: of the owner of the credential that the caller sends in "
         "`X-Billtrust-Api-Key` or `X-Billtrust-Auth`. Without one it is an error, unless the gateway's "
-        "settings have it answer for the owner of the gateway's own key. One call."
+        "settings have it answer for the owner of the gateway's own key. One call.",
     )
     async def current_assignee(self, info: Info) -> Assignee | None:
         credential = current_credential(info.context)
         record = await info.context.loaders(DisputesLoaders).current.load(credential)
         return shape(record) if record else None
 
-    @strawberry.field(
-        description="A department by its id; null if there is none. One call, for however many departments."
+    @scoped(
+        Scope.ASSIGNEES_READ,
+        "A department by its id; null if there is none. One call, for however many departments.",
     )
     async def department(self, info: Info, department_id: DepartmentId) -> Department | None:
         return await load_department(info, department_id)
 
-    @strawberry.field(description="All departments of the tenant. One call.")
+    @scoped(Scope.ASSIGNEES_READ, "All departments of the tenant. One call.")
     async def departments(self, info: Info) -> list[Department] | None:
         records = await info.context.loaders(DisputesLoaders).departments.load(WHOLE_TENANT)
         return [Department(record=record) for record in records]

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import strawberry
 from strawberry import Maybe
 
+from peoplegraph.access.scopes import Scope
 from peoplegraph.backends.answers import unexpected
 from peoplegraph.backends.base import named
 from peoplegraph.backends.billtrust_disputes import wire
@@ -14,6 +15,7 @@ from peoplegraph.backends.billtrust_disputes.loaders import DisputesLoaders, Loo
 from peoplegraph.backends.billtrust_disputes.wire import ADDRESS_FIELDS, PERSON_FIELDS, RECORD_FIELDS
 from peoplegraph.context import Info
 from peoplegraph.errors import Forbidden, Issue, Refused
+from peoplegraph.graph.scopes import scoped
 from peoplegraph.graph.user_errors import REFUSALS, UserError, refuse, user_error
 from peoplegraph.systems import System
 from peoplegraph.upstream.call import Answer
@@ -129,9 +131,10 @@ class AssigneePayload:
     again: strawberry.Private[Callable[[], Awaitable[wire.Assignee]] | None] = None
     assignee_id: strawberry.Private[str | None] = None
 
-    @strawberry.field(
-        description="The assignee as it is now; null if nothing was written. Costs a call where the write's own "
-        "answer does not have it."
+    @scoped(
+        Scope.ASSIGNEES_READ,
+        "The assignee as it is now; null if nothing was written. Costs a call where the write's own "
+        "answer does not have it.",
     )
     async def assignee(self, info: Info) -> Assignee | None:
         if self.answer is None:
@@ -161,7 +164,7 @@ By = Annotated[AssigneeLookup, strawberry.argument(description="Which assignee t
 class Mutation:
     """Disputes' root fields for writing."""
 
-    @strawberry.field(description="Creates an assignee. Calls POST /assignees, which answers with it.")
+    @scoped(Scope.ASSIGNEES_WRITE, "Creates an assignee. Calls POST /assignees, which answers with it.")
     async def create_assignee(self, info: Info, input: Input) -> AssigneePayload | None:
         loaders = info.context.loaders(DisputesLoaders)
         try:
@@ -174,10 +177,11 @@ class Mutation:
             loaders.forget()
         return AssigneePayload(answer=answer, again=lambda: loaders.find_created(body))
 
-    @strawberry.field(
-        description="Replaces an assignee whole: whatever the input leaves out is reset by Disputes; `active`, "
+    @scoped(
+        Scope.ASSIGNEES_WRITE,
+        "Replaces an assignee whole: whatever the input leaves out is reset by Disputes; `active`, "
         "`allUpdates` and `dailyDigest` become false. "
-        "Calls PUT /assignees/{id} or PUT /assignees/by-email/{email}."
+        "Calls PUT /assignees/{id} or PUT /assignees/by-email/{email}.",
     )
     async def replace_assignee(self, info: Info, by: By, input: Input) -> AssigneePayload | None:
         loaders = info.context.loaders(DisputesLoaders)
@@ -191,11 +195,12 @@ class Mutation:
         finally:
             loaders.forget()
 
-    @strawberry.field(
-        description="Changes what the input names and nothing else; null clears; `address` changes field by "
+    @scoped(
+        Scope.ASSIGNEES_WRITE,
+        "Changes what the input names and nothing else; null clears; `address` changes field by "
         "field. Disputes has no such call: the gateway reads the assignee anew, merges and writes it whole. "
         "Calls GET /assignees/{id} or GET /assignees/by-email/{email}, then PUT /assignees/{id}; with "
-        "`departmentCode`, PUT /assignees/by-email/{email}."
+        "`departmentCode`, PUT /assignees/by-email/{email}.",
     )
     async def update_assignee(self, info: Info, by: By, input: Input) -> AssigneePayload | None:
         loaders = info.context.loaders(DisputesLoaders)
@@ -215,10 +220,11 @@ class Mutation:
         finally:
             loaders.forget()
 
-    @strawberry.field(
-        description="Deletes an assignee. Repeating it does no harm: it answers `deleted: false` and NotFound. "
+    @scoped(
+        Scope.ASSIGNEES_WRITE,
+        "Deletes an assignee. Repeating it does no harm: it answers `deleted: false` and NotFound. "
         "Calls DELETE /assignees/{id} or DELETE "
-        "/departments/by-code/{departmentCode}/assignees/by-email/{email}."
+        "/departments/by-code/{departmentCode}/assignees/by-email/{email}.",
     )
     async def delete_assignee(
         self,

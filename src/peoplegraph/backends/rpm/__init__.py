@@ -4,6 +4,7 @@ Follows the vendor's pages "API RepEdit", "Rep", "RepAdd" and "AgentUsers"; wher
 `wire` and `client` say what is assumed.
 """
 
+from peoplegraph.access.scopes import Scope
 from peoplegraph.backends.base import Backend
 from peoplegraph.backends.rpm.client import RpmClient
 from peoplegraph.backends.rpm.graph import Query, Rep, rep_node
@@ -17,6 +18,7 @@ RPM = Backend(
     credential_headers=("RpmApiKey",),
     loaders=RpmLoaders,
     connect=lambda context: RpmLoaders(RpmClient(context.session(System.RPM))),
+    reads=Scope.REPS_READ,
     check=check,
     query=Query,
     mutation=Mutation,

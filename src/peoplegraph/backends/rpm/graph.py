@@ -5,6 +5,7 @@ from typing import Annotated
 
 import strawberry
 
+from peoplegraph.access.scopes import Scope
 from peoplegraph.backends.batching import load_many
 from peoplegraph.backends.rpm import wire
 from peoplegraph.backends.rpm.loaders import ByAgency, ByAssignment, ById, RepKey, RpmLoaders
@@ -15,6 +16,7 @@ from peoplegraph.graph.lookahead import selects_only
 from peoplegraph.graph.node import Node
 from peoplegraph.graph.paging import check_keys
 from peoplegraph.graph.person import Person, PhoneKind, PhoneNumber
+from peoplegraph.graph.scopes import scoped
 from peoplegraph.systems import System
 
 BRIEF_FIELDS = frozenset(
@@ -290,26 +292,29 @@ async def rep_node(info: Info, key: str) -> Rep | None:
 class Query:
     """RPM's root fields."""
 
-    @strawberry.field(
-        description="A rep by its id, by a supplier's code, or by agency and name; null if there is none. One call."
+    @scoped(
+        Scope.REPS_READ,
+        "A rep by its id, by a supplier's code, or by agency and name; null if there is none. One call.",
     )
     async def rep(
         self, info: Info, by: Annotated[RepLookup, strawberry.argument(description="How to look the rep up.")]
     ) -> Rep | None:
         return await load_rep(info, by.rep_key())
 
-    @strawberry.field(
-        description="Reps in the order asked for, null where unknown; at most 100. One call for each distinct "
+    @scoped(
+        Scope.REPS_READ,
+        "Reps in the order asked for, null where unknown; at most 100. One call for each distinct "
         "id; one call in all where nothing is selected but `id`, `system`, `repId`, `displayName`, `name`, "
-        "`username`, `userId`, `managerId`, `enabled` and `agency`, which RPM's list of users has."
+        "`username`, `userId`, `managerId`, `enabled` and `agency`, which RPM's list of users has.",
     )
     async def reps(
         self, info: Info, rep_ids: Annotated[list[int], strawberry.argument(description="The reps' ids.")]
     ) -> list[Rep | None]:
+        def loaders() -> RpmLoaders:
+            return info.context.loaders(RpmLoaders, Scope.REPS_READ)
+
         check_keys("repIds", rep_ids)
         if selects_only(info, ("Rep", "Node", "Person"), BRIEF_FIELDS):
-            return await load_many(
-                lambda: info.context.loaders(RpmLoaders).brief, rep_ids, lambda _, record: shape(record)
-            )
+            return await load_many(lambda: loaders().brief, rep_ids, lambda _, record: shape(record))
         keys: list[RepKey] = [ById(rep_id) for rep_id in rep_ids]
-        return await load_many(lambda: info.context.loaders(RpmLoaders).rep, keys, lambda _, record: shape(record))
+        return await load_many(lambda: loaders().rep, keys, lambda _, record: shape(record))

@@ -7,6 +7,7 @@ import strawberry
 from strawberry import Maybe
 from strawberry.utils.str_converters import to_camel_case
 
+from peoplegraph.access.scopes import Scope
 from peoplegraph.backends.base import named
 from peoplegraph.backends.rpm import wire
 from peoplegraph.backends.rpm.graph import Rep, RepRelationship, shape
@@ -15,6 +16,7 @@ from peoplegraph.backends.rpm.wire import CONTACT_FIELDS, REP_FIELDS, PhoneType,
 from peoplegraph.context import Info
 from peoplegraph.errors import Issue
 from peoplegraph.graph.person import PhoneKind
+from peoplegraph.graph.scopes import scoped
 from peoplegraph.graph.user_errors import REFUSALS, UserError, refuse, user_error
 from peoplegraph.systems import System
 from peoplegraph.upstream.call import Answer
@@ -110,7 +112,7 @@ class RepPayload:
     answer: strawberry.Private[Answer | None] = None
     rep_id: strawberry.Private[int | None] = None
 
-    @strawberry.field(description="The rep as it is now; null if nothing was written.")
+    @scoped(Scope.REPS_READ, "The rep as it is now; null if nothing was written.")
     async def rep(self, info: Info) -> Rep | None:
         if self.answer is None:
             return None
@@ -132,7 +134,7 @@ WebhookEvaluate = Annotated[bool | None, strawberry.argument(description="Whethe
 class Mutation:
     """RPM's root fields for writing."""
 
-    @strawberry.field(description="Creates a rep in an agency. Calls RepAdd." + _BILL)
+    @scoped(Scope.REPS_WRITE, "Creates a rep in an agency. Calls RepAdd." + _BILL)
     async def create_rep(
         self,
         info: Info,
@@ -149,10 +151,11 @@ class Mutation:
 
         return await _write(info, None, write)
 
-    @strawberry.field(
-        description="Sends the input as it is; `firstName` and `lastName` are needed. What is left out is left "
+    @scoped(
+        Scope.REPS_WRITE,
+        "Sends the input as it is; `firstName` and `lastName` are needed. What is left out is left "
         "out, and RPM then resets: `enabled` to false (the user cannot sign in any more, and the bill "
-        "changes), `commissionsHidden` to false, `relationship` to EMPLOYEE. Calls RepEdit."
+        "changes), `commissionsHidden` to false, `relationship` to EMPLOYEE. Calls RepEdit.",
     )
     async def replace_rep(
         self,
@@ -170,10 +173,11 @@ class Mutation:
 
         return await _write(info, rep_id, write)
 
-    @strawberry.field(
-        description="Changes what the input names and nothing else; null clears; a list is replaced whole. RPM "
+    @scoped(
+        Scope.REPS_WRITE,
+        "Changes what the input names and nothing else; null clears; a list is replaced whole. RPM "
         "has no such call: the gateway reads the rep anew, merges, and writes it whole, `enabled`, "
-        "`commissionsHidden` and `relationship` always among it. Calls Rep, then RepEdit."
+        "`commissionsHidden` and `relationship` always among it. Calls Rep, then RepEdit.",
     )
     async def update_rep(
         self,

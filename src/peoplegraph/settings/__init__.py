@@ -4,19 +4,16 @@ From `PEOPLEGRAPH_…` variables, then a `.env` file, then the TOML file that `P
 """
 
 import difflib
-import ipaddress
 import os
-import re
 from collections.abc import Iterator
-from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any
-from urllib.parse import unquote, urlsplit
+from typing import Any
+from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from dotenv import dotenv_values
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import BaseModel, Field, ValidationError, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -24,160 +21,45 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from peoplegraph.access.scopes import DATA
+from peoplegraph.settings.access import ApiKey, ApiKeys, JwtSettings, Origins, Scopes, TrustMode, Words
+from peoplegraph.settings.blocks import (
+    CollectionsSettings,
+    CredentialMode,
+    CurrentAssignee,
+    DisputesSettings,
+    RpmSettings,
+    SystemSettings,
+    UpstreamEngine,
+    is_loopback,
+)
 from peoplegraph.systems import System
 
+__all__ = [
+    "PREFIX",
+    "ApiKey",
+    "CredentialMode",
+    "CurrentAssignee",
+    "JwtSettings",
+    "Settings",
+    "SettingsError",
+    "SystemSettings",
+    "TrustMode",
+    "UpstreamEngine",
+    "is_loopback",
+    "proxy_for",
+    "unknown_variables",
+    "variables",
+]
+
 PREFIX = "PEOPLEGRAPH_"
-
-_HOST = re.compile(r"[0-9a-z_-]{1,63}(\.[0-9a-z_-]{1,63})*\.?|[0-9a-f:.]+(%[0-9a-z]+)?")
-"""A name as DNS has it, or an address, in the small letters that `urlsplit` gives."""
-
-_ENCODED = re.compile(r"(?:[!$&-;=@A-Z_a-z~\[\]]|%[0-9A-Fa-f]{2})*")
-"""A path whose every character stands for itself, or is percent-encoded."""
 
 
 class SettingsError(Exception):
     """A setting is missing or malformed; the message is one line that names the variable."""
 
 
-class CredentialMode(StrEnum):
-    """Whose credential goes to a system."""
-
-    GATEWAY = "gateway"
-    CALLER = "caller"
-    CALLER_OR_GATEWAY = "caller-or-gateway"
-
-
-class UpstreamEngine(StrEnum):
-    """What carries calls to the systems."""
-
-    HTTP1 = "http1"
-    HTTPX = "httpx"
-
-
-class CurrentAssignee(StrEnum):
-    """Whom `currentAssignee` answers for when the caller sent no credential of its own."""
-
-    CALLER = "caller"
-    KEY_OWNER = "key-owner"
-
-
-def _system_url(text: str) -> str:
-    """Check a system's base URL and drop its trailing slash; an empty one is as good as none.
-
-    What is wrong is said without the URL: there may be a secret in it.
-    """
-    if not text:
-        return text
-    try:
-        url = urlsplit(text)
-        host, port = url.hostname or "", url.port
-    except ValueError:
-        raise ValueError("must be an http(s) URL with a host, and no user") from None
-    if url.scheme not in {"http", "https"} or not _HOST.fullmatch(host) or port == 0:
-        raise ValueError("must be an http(s) URL with a host")
-    if "@" in url.netloc or "?" in text or "#" in text:
-        raise ValueError("must have no query, fragment or user")
-    if not _ENCODED.fullmatch(url.path):
-        raise ValueError("must be percent-encoded")
-    if {".", ".."} & set(map(unquote, url.path.split("/"))):
-        raise ValueError("must have no . or .. in its path")
-    if url.scheme == "http" and not _is_loopback(host):
-        raise ValueError("plain http is for loopback addresses only; use https")
-    return url._replace(path=url.path.rstrip("/")).geturl()
-
-
-def _disputes_url(text: str) -> str:
-    if "/tenants" in text:
-        raise ValueError("must end before /tenants")
-    return text
-
-
-def _header_safe(secret: SecretStr) -> SecretStr:
-    text = secret.get_secret_value()
-    if not text or not text.isascii() or not text.isprintable() or text != text.strip():
-        raise ValueError("must be printable ASCII without spaces around it")
-    return secret
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-SystemUrl = Annotated[str, AfterValidator(_system_url)]
-Secret = Annotated[SecretStr, AfterValidator(_header_safe)]
-
-
-class SystemSettings(BaseModel):
-    """What every system has: `PEOPLEGRAPH_<SYSTEM>_…`."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    url: SystemUrl = Field(default="", description="The system's base URL; without one the system is left out.")
-    api_key: Secret | None = Field(default=None, description="The gateway's own key for the system.")
-    credential: CredentialMode = Field(
-        default=CredentialMode.GATEWAY,
-        description="Whose credential is sent: `gateway`, `caller` (the vendor's header of the caller's "
-        "request) or `caller-or-gateway`.",
-    )
-    concurrency: int = Field(default=100, ge=1, le=10_000, description="Calls under way at once, at most.")
-
-    cache_ttl_s: float = Field(
-        default=2, ge=0, description="Seconds for which answers to reads are kept across requests; 0 is off."
-    )
-    calls_per_second: float = Field(
-        default=0,
-        ge=0,
-        description="Calls that start in any second, at most; below 1, one in its time; 0 is no bound.",
-    )
-
-    @model_validator(mode="after")
-    def _needs_a_key(self) -> "SystemSettings":
-        if self.url and self.api_key is None and self.credential is not CredentialMode.CALLER:
-            raise ValueError("api_key: is needed to reach the system with the gateway's own key")
-        return self
-
-
-class CollectionsSettings(SystemSettings):
-    """Billtrust Collections."""
-
-
-class DisputesSettings(SystemSettings):
-    """Billtrust Disputes."""
-
-    url: Annotated[SystemUrl, AfterValidator(_disputes_url)] = Field(
-        default="", description="The base URL, up to but without `/tenants`; without one the system is left out."
-    )
-    tenant_id: str = Field(default="", description="The tenant, as in the vendor's paths.")
-
-    @model_validator(mode="after")
-    def _needs_a_tenant(self) -> "DisputesSettings":
-        if self.url and not self.tenant_id:
-            raise ValueError("tenant_id: is needed, every path has it")
-        return self
-
-
-class RpmSettings(SystemSettings):
-    """RPM."""
-
-    url: SystemUrl = Field(
-        default="", description="The base URL, up to and with `Api2.svc`; without one the system is left out."
-    )
-    concurrency: int = Field(
-        default=20,
-        ge=1,
-        le=10_000,
-        description="Calls under way at once, at most; 20 is what the vendor's client does.",
-    )
-    cache_ttl_s: float = Field(
-        default=30,
-        ge=0,
-        description="Seconds for which answers to reads are kept across requests, since each is billed; 0 is off.",
-    )
+LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
 
 
 class Settings(BaseSettings):
@@ -245,9 +127,111 @@ class Settings(BaseSettings):
         default=True,
         description="Whether equal reads under way at once are one upstream call; with several workers never.",
     )
+    open: bool | None = Field(
+        default=None,
+        description="Whether callers without a credential are let in: by default where the address is loopback and "
+        "there are neither keys nor tokens. On any other address OPEN_TO_NETWORK must say so, too.",
+    )
+    open_to_network: bool = Field(
+        default=False, description="Whether OPEN is meant for everybody who reaches the gateway over a network."
+    )
+    open_scopes: Scopes = Field(
+        default=frozenset(DATA), description="What callers without a credential may do, where they are let in."
+    )
+    api_keys: ApiKeys = Field(
+        default=(), description="Keys that callers may ask with, as JSON: `name`, `sha256` and `scopes` of each."
+    )
+    api_keys_file: Path | None = Field(
+        default=None, description="A TOML file with more of them, as `[[api_keys]]`; read anew on change."
+    )
+    allowed_hosts: Words = Field(
+        default=(),
+        description="The names by which the gateway is reached, as the `Host` header has them; by default those of "
+        "loopback. `*.example` is all below it, `*` everything.",
+    )
+    cors_origins: Origins = Field(default=(), description="The origins whose pages may ask from a browser.")
+    introspection: bool | None = Field(
+        default=None,
+        description="Whether everybody may read the schema over GraphQL; by default on loopback only. Callers with "
+        "the scope `introspection` always may.",
+    )
+    graphiql: bool | None = Field(
+        default=None, description="Whether browsers get GraphiQL; by default on loopback only."
+    )
+    trusted_documents: TrustMode = Field(
+        default=TrustMode.OFF,
+        description="What becomes of documents that are not in the manifest, from callers without the scope "
+        "`adhoc`: with `off` nothing, with `log` a line in the log, with `enforce` a refusal.",
+    )
+    trusted_manifest: Words = Field(
+        default=(),
+        description="Files with the trusted documents, as clients' tools write them; read anew if changed.",
+    )
+    persisted_queries: int = Field(
+        default=0,
+        ge=0,
+        le=100_000,
+        description="How many automatic persisted queries are kept, in Apollo's protocol; 0 is off.",
+    )
+    caller_requests_per_second: float = Field(
+        default=0, ge=0, description="Requests a second that one caller may make, on average; 0 is no bound."
+    )
+    caller_calls_per_minute: float = Field(
+        default=0, ge=0, description="Upstream calls a minute that one caller may cause, on average; 0 is no bound."
+    )
+    caller_operations: int = Field(
+        default=1_000, ge=1, description="Requests of one caller that may be under way at once."
+    )
     collections: CollectionsSettings = CollectionsSettings()
     disputes: DisputesSettings = DisputesSettings()
     rpm: RpmSettings = RpmSettings()
+    jwt: JwtSettings = JwtSettings()
+
+    @model_validator(mode="after")
+    def _is_guarded(self) -> "Settings":
+        """Let nobody in over a network by mistake."""
+        if not self.is_loopback and self.is_open and not (self.open and self.open_to_network):
+            raise ValueError(
+                f"host: {self.host} is not loopback, and everybody would be let in: set API_KEYS, API_KEYS_FILE or "
+                "JWT_ISSUER; or, if that is meant, both OPEN=true and OPEN_TO_NETWORK=true"
+            )
+        if not self.is_loopback and not self.allowed_hosts:
+            raise ValueError(
+                f"allowed_hosts: is needed where {self.host} is not loopback: the names by which it is reached"
+            )
+        if self.trusted_documents is not TrustMode.OFF and not self.trusted_manifest:
+            raise ValueError("trusted_manifest: is needed to know which documents are trusted")
+        return self
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only this machine can reach the gateway."""
+        return is_loopback(self.host)
+
+    @property
+    def has_credentials(self) -> bool:
+        """Whether there is a way to authenticate."""
+        return bool(self.api_keys or self.api_keys_file or self.jwt.issuer)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether callers without a credential are let in."""
+        return not self.has_credentials if self.open is None else self.open
+
+    @property
+    def introspects(self) -> bool:
+        """Whether everybody may read the schema."""
+        return self.is_loopback if self.introspection is None else self.introspection
+
+    @property
+    def has_graphiql(self) -> bool:
+        """Whether browsers get GraphiQL."""
+        return self.is_loopback if self.graphiql is None else self.graphiql
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """What `Host` may be, without its port."""
+        return self.allowed_hosts or LOOPBACK_NAMES
 
     @classmethod
     def settings_customise_sources(
@@ -305,7 +289,7 @@ def proxy_for(url: str) -> str | None:
     Raises `SettingsError` for one that is not spoken to over http.
     """
     parts = urlsplit(url)
-    if proxy_bypass(parts.netloc) or _is_loopback(parts.hostname or ""):
+    if proxy_bypass(parts.netloc) or is_loopback(parts.hostname or ""):
         return None
     proxies = getproxies()
     proxy = proxies.get(parts.scheme) or proxies.get("all")
@@ -332,7 +316,7 @@ def variables() -> Iterator[tuple[str, Any]]:
     """Yield each setting's variable and its pydantic field, in order of declaration."""
     for name, field in Settings.model_fields.items():
         block = field.annotation
-        if isinstance(block, type) and issubclass(block, SystemSettings):
+        if isinstance(block, type) and issubclass(block, BaseModel):
             for inner, inner_field in block.model_fields.items():
                 yield f"{PREFIX}{name}_{inner}".upper(), inner_field
         else:
@@ -346,7 +330,7 @@ def _one_line(error: ValidationError) -> str:
     message = first["msg"].removeprefix("Value error, ")
     if first["type"] == "extra_forbidden":
         message = "there is no such setting"
-    if first["type"] == "value_error" and ": " in message and len(location) == 1:
+    if first["type"] == "value_error" and ": " in message and len(location) <= 1:
         name, message = message.split(": ", 1)
         location.append(name)
     more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""

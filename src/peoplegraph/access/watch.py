@@ -1,0 +1,73 @@
+"""Files that are read anew when they change, while the gateway runs."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Collection, Iterable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from peoplegraph.settings import SettingsError
+
+T = TypeVar("T")
+
+INTERVAL_S = 1.0
+"""How often files are looked at."""
+
+log = logging.getLogger(__name__)
+
+
+class Watched(Generic[T]):
+    """What files hold. The first reading raises `SettingsError`; a later one that fails leaves all as it was."""
+
+    def __init__(self, paths: Iterable[Path], read: Callable[[], T]) -> None:
+        self._paths = tuple(paths)
+        self._read = read
+        self._seen = self._stamps()
+        self.value = read()
+
+    def __repr__(self) -> str:
+        return f"<Watched {', '.join(map(str, self._paths))}>"
+
+    def look(self) -> None:
+        """Read the files if they have changed."""
+        stamps = self._stamps()
+        if stamps == self._seen:
+            return
+        self._seen = stamps
+        try:
+            self.value = self._read()
+        except SettingsError as error:
+            log.error("what was read before stays in force: %s", error)  # noqa: TRY400  # the operator's own error
+        else:
+            log.info("read anew: %s", ", ".join(map(str, self._paths)))
+
+    def _stamps(self) -> list[tuple[int, int, int] | None]:
+        return [_stamp(path) for path in self._paths]
+
+
+def _stamp(path: Path) -> tuple[int, int, int] | None:
+    try:
+        stat = path.stat()
+    except OSError:
+        return None
+    return stat.st_mtime_ns, stat.st_size, stat.st_ino
+
+
+@asynccontextmanager
+async def watching(watched: Collection[Watched[Any]], interval_s: float = INTERVAL_S) -> AsyncIterator[None]:
+    """Look at files until the block ends; in a thread, since a file may be far away."""
+
+    async def look() -> None:
+        while True:
+            await asyncio.sleep(interval_s)
+            for each in watched:
+                await asyncio.to_thread(each.look)
+
+    task = asyncio.create_task(look()) if watched else None
+    try:
+        yield
+    finally:
+        if task is not None:
+            task.cancel()
+            await asyncio.wait([task])

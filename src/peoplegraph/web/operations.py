@@ -1,0 +1,98 @@
+"""Operations: from what is asked for to its result, whoever asks, and over whatever transport."""
+
+import json
+from collections.abc import Collection
+from typing import Any
+
+import orjson
+from graphql import GraphQLError, OperationType
+
+from peoplegraph.access.caller import Caller
+from peoplegraph.access.documents import NamedDocuments
+from peoplegraph.access.scopes import Scope
+from peoplegraph.engine import Engine, Operation, Result
+from peoplegraph.errors import GatewayError, IntrospectionDisabled, describe
+from peoplegraph.systems import System
+from peoplegraph.web.asking import Asking, MakeContext
+from peoplegraph.web.protocol import GRAPHQL, Asked
+
+_INTROSPECTION = ("__schema", "__type")
+
+
+class Operations:
+    """Finds, checks and runs operations; `introspects` is whether everybody may read the schema."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        make_context: MakeContext,
+        named: NamedDocuments | None = None,
+        *,
+        introspects: bool = True,
+    ) -> None:
+        self._engine = engine
+        self._named = named or NamedDocuments(None, None)
+        self._introspects = introspects
+        self.make_context = make_context
+
+    def find(self, asked: Asked, caller: Caller) -> tuple[Operation | None, list[GraphQLError]]:
+        """Return the operation that is asked for, or what is wrong with it."""
+        try:
+            text = self._named.text(asked.document, caller)
+        except GatewayError as error:
+            return None, [GraphQLError(str(error), original_error=error)]
+        document = self._engine.documents.get(text)
+        if document.errors:
+            return None, document.errors
+        try:
+            operation = document.operation(asked.operation_name)
+        except GraphQLError as error:
+            return None, [error]
+        if not operation.field_names.isdisjoint(_INTROSPECTION) and not self.may_introspect(caller):
+            denied = IntrospectionDisabled()
+            return None, [GraphQLError(str(denied), original_error=denied)]
+        self._named.keep(asked.document)
+        return operation, []
+
+    async def run(self, operation: Operation, asked: Asked, asking: Asking, context: Any) -> Result:
+        """Run an operation."""
+        return await self._engine.run(operation, asked.variables, context, granted=asking.caller.scopes)
+
+    def encoded(self, result: Result, asking: Asking, stale: Collection[System] = ()) -> bytes:
+        """Return the bytes of a result, with the errors as a caller may read them."""
+        answer: dict[str, Any] = {}
+        if result.executed:
+            answer["data"] = result.data
+        if result.errors:
+            suggests = self.may_introspect(asking.caller)
+            answer["errors"] = [describe(error, asking.request_id, suggests=suggests) for error in result.errors]
+        if stale:
+            answer["extensions"] = {"stale": sorted(system.name for system in stale)}
+        return dumped(answer)
+
+    def may_introspect(self, caller: Caller) -> bool:
+        """Whether a caller may read the schema."""
+        return self._introspects or Scope.INTROSPECTION in caller.scopes
+
+
+def is_query(operation: Operation) -> bool:
+    """Whether an operation changes nothing."""
+    return operation.definition.operation is OperationType.QUERY
+
+
+def status_of(result: Result, kind: str) -> int:
+    """Return the HTTP status of a result, in the media type that it is answered in."""
+    return 400 if kind == GRAPHQL and not result.executed else 200
+
+
+def refusal(code: str, message: str, request_id: str) -> bytes:
+    """Return the bytes of an answer that is one error."""
+    return dumped({"errors": [{"message": message, "extensions": {"code": code, "requestId": request_id}}]})
+
+
+def dumped(answer: Any) -> bytes:
+    """Encode an answer; the standard library has larger numbers and odder texts than orjson."""
+    try:
+        return orjson.dumps(answer)
+    except TypeError:
+        return json.dumps(answer, allow_nan=False, separators=(",", ":")).encode()
