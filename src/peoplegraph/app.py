@@ -65,6 +65,7 @@ def create_app(settings: Settings | None = None) -> Starlette:
             caller_headers=asking.headers,
             deadline=asyncio.get_running_loop().time() + deadline_s(asking.headers, settings.deadline_s),
             request_id=asking.request_id,
+            charge=asking.quota.calls.take if asking.quota.calls else None,
         )
 
     ways = ways_to(BACKENDS, settings)

@@ -1,7 +1,7 @@
 """What one request carries: its loaders, its caller's credentials, its deadline and its id."""
 
 import asyncio
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -15,6 +15,7 @@ from peoplegraph.graph.scopes import missing
 from peoplegraph.settings import CredentialMode, Settings
 from peoplegraph.systems import System
 from peoplegraph.upstream.call import Credential, Send
+from peoplegraph.upstream.trail import Trail
 
 if TYPE_CHECKING:
     from peoplegraph.backends.base import Backend
@@ -29,6 +30,7 @@ class Session(msgspec.Struct):
     credential: Credential
     deadline: float
     since: float = 0.0
+    trail: Trail | None = None
     stale: set[System] = msgspec.field(default_factory=set)
     """Takes the systems that fail, and are answered for from what was kept of them."""
 
@@ -68,10 +70,12 @@ class Context:
         caller_headers: Mapping[str, str],
         deadline: float,
         request_id: str,
+        charge: Callable[[float], None] | None = None,
     ) -> None:
         self.settings = settings
         self.request_id = request_id
         self.caller = caller
+        self.trail = Trail(charge)
         self._ways = ways
         self._send = send
         self.stale: set[System] = set()
@@ -112,7 +116,9 @@ class Context:
         way = self._ways[system]
         if not way.is_configured:
             raise NotConfigured(system, f"{system.title} is not configured in this gateway")
-        return Session(self._send, credential or self._credential(way), self._deadline, self._since, self.stale)
+        return Session(
+            self._send, credential or self._credential(way), self._deadline, self._since, self.trail, self.stale
+        )
 
     def caller_credential(self, system: System) -> Credential | None:
         """Return the vendor's own header of the caller's request, if it sent one; raises `Unauthorized`."""
@@ -123,6 +129,10 @@ class Context:
                     raise Unauthorized(system, f"The credential in {header} is not printable ASCII")
                 return Credential(header, secret)
         return None
+
+    def owner_of(self, credential: Credential) -> str:
+        """Return whose credential it is: the `gateway`'s, or the `caller`'s own."""
+        return "gateway" if any(credential == way.credential for way in self._ways.values()) else "caller"
 
     def _credential(self, way: Way) -> Credential:
         credential = None

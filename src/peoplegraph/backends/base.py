@@ -100,6 +100,7 @@ class Client:
             past_caches=past_caches,
             since=self.session.since,
             is_success=is_success or _is_json,
+            trail=self.session.trail,
         )
         answer = await self.session.send(call)
         if answer.stale:

@@ -120,9 +120,14 @@ class CircuitBreaker:
         ticket = breaker.admit(began)
         if ticket is None:
             raise CircuitOpen(call.system, breaker.retry_after_s(began))
+        trail = call.trail
+        if trail is not None:
+            trail.begin(began)
         try:
             answer = await self._send(call)
         except (TimedOut, Unavailable, OutcomeUnknown, BadResponse) as error:
+            if trail is not None:
+                trail.end(call, error)
             now = loop.time()
             tried = not isinstance(error, TimedOut) or error.tried
             hurried = call.deadline - began < self._fair_s and now > call.deadline - CLOCK_S
@@ -131,8 +136,12 @@ class CircuitBreaker:
             else:
                 breaker.no_outcome(ticket)
             raise
-        except BaseException:
+        except BaseException as error:
+            if trail is not None:
+                trail.end(call, error)
             breaker.no_outcome(ticket)
             raise
+        if trail is not None:
+            trail.end(call, answer)
         breaker.record(loop.time(), ticket, failed=answer.status >= 500)
         return answer

@@ -2,11 +2,14 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from types import MappingProxyType
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
 from peoplegraph.systems import System
+
+if TYPE_CHECKING:
+    from peoplegraph.upstream.trail import Trail
 
 CONNECT_TIMEOUT_S = 5.0
 """How long an engine tries to open a connection."""
@@ -54,7 +57,7 @@ class Call(msgspec.Struct, frozen=True):
     `tags` name what a read tells of, and what a write touches: the write drops what is kept of the read.
     `since` is when the request began that the call belongs to: of calls that wait, the oldest request's goes first.
     `past_caches` wants the read made, whatever is kept or under way. `is_success` tells an answer that may be kept
-    from an error that comes with the same status.
+    from an error that comes with the same status. `trail` is told of each attempt.
     """
 
     system: System
@@ -70,6 +73,7 @@ class Call(msgspec.Struct, frozen=True):
     past_caches: bool = False
     since: float = 0.0
     is_success: "Callable[[Answer], bool]" = _any
+    trail: "Trail | None" = None
 
     def __repr__(self) -> str:
         return f"<Call {self.system.name} {self.method} {self.target} with {self.credential!r}>"

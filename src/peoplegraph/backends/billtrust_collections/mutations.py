@@ -19,6 +19,7 @@ from peoplegraph.backends.billtrust_collections.wire import REQUEST_FIELDS, Subl
 from peoplegraph.context import Info
 from peoplegraph.errors import BadInput, GatewayError, Issue, Refused
 from peoplegraph.errors import NotFound as Missing
+from peoplegraph.graph.audit import writes
 from peoplegraph.graph.scalars import JSON
 from peoplegraph.graph.scopes import scoped
 from peoplegraph.graph.user_errors import REFUSALS, LinkError, UserError, refuse, user_error
@@ -120,7 +121,7 @@ class LinkPayload:
 class Mutation:
     """Collections' root fields for writing."""
 
-    @scoped(
+    @writes(
         Scope.REPRESENTATIVES_WRITE,
         "Creates a representative; one that exists is an error. "
         "Calls POST /representatives/{reference}; GET it if `representative` is asked for.",
@@ -131,7 +132,7 @@ class Mutation:
         client = info.context.loaders(CollectionsLoaders).client
         return await _write(info, reference, input, client.post_representative, creates=True)
 
-    @scoped(
+    @writes(
         Scope.REPRESENTATIVES_WRITE,
         "Creates a representative or replaces it whole: what the input leaves out is reset by "
         "Collections, but for custom fields. "
@@ -143,7 +144,7 @@ class Mutation:
         client = info.context.loaders(CollectionsLoaders).client
         return await _write(info, reference, input, client.put_representative)
 
-    @scoped(
+    @writes(
         Scope.REPRESENTATIVES_WRITE,
         "Changes what the input names and nothing else; null clears. "
         "Calls PATCH /representatives/{reference}, which answers with the representative.",
@@ -154,7 +155,7 @@ class Mutation:
         client = info.context.loaders(CollectionsLoaders).client
         return await _write(info, reference, input, client.patch_representative, answers_record=True)
 
-    @scoped(
+    @writes(
         Scope.REPRESENTATIVES_WRITE,
         "Links accounts to a representative; one that is linked already stays so. "
         "Calls PUT /representatives/{reference}/accounts/{account_number} for each number, ten at once; "
@@ -168,7 +169,7 @@ class Mutation:
     ) -> LinkPayload | None:
         return await _link(info, reference, Sublist.ACCOUNTS, account_numbers)
 
-    @scoped(
+    @writes(
         Scope.REPRESENTATIVES_WRITE,
         "Links documents to a representative; one that is linked already stays so. "
         "Calls PUT /representatives/{reference}/documents/{document_number} for each number, ten at once; "

@@ -14,7 +14,8 @@ from peoplegraph.backends.billtrust_disputes.graph import Assignee, AssigneeLook
 from peoplegraph.backends.billtrust_disputes.loaders import DisputesLoaders, Lookup, by_email, by_id
 from peoplegraph.backends.billtrust_disputes.wire import ADDRESS_FIELDS, PERSON_FIELDS, RECORD_FIELDS
 from peoplegraph.context import Info
-from peoplegraph.errors import Forbidden, Issue, Refused
+from peoplegraph.errors import BadResponse, Forbidden, Issue, Refused
+from peoplegraph.graph.audit import writes
 from peoplegraph.graph.scopes import scoped
 from peoplegraph.graph.user_errors import REFUSALS, UserError, refuse, user_error
 from peoplegraph.systems import System
@@ -131,6 +132,15 @@ class AssigneePayload:
     again: strawberry.Private[Callable[[], Awaitable[wire.Assignee]] | None] = None
     assignee_id: strawberry.Private[str | None] = None
 
+    def record_key(self) -> str | None:
+        """Return the id of an assignee that was made, or written to by its email address."""
+        if self.answer is None or self.assignee_id is not None:
+            return self.assignee_id
+        try:
+            return wire.assignee(self.answer.body).assignee_id
+        except BadResponse:
+            return None
+
     @scoped(
         Scope.ASSIGNEES_READ,
         "The assignee as it is now; null if nothing was written. Costs a call where the write's own "
@@ -164,7 +174,7 @@ By = Annotated[AssigneeLookup, strawberry.argument(description="Which assignee t
 class Mutation:
     """Disputes' root fields for writing."""
 
-    @scoped(Scope.ASSIGNEES_WRITE, "Creates an assignee. Calls POST /assignees, which answers with it.")
+    @writes(Scope.ASSIGNEES_WRITE, "Creates an assignee. Calls POST /assignees, which answers with it.")
     async def create_assignee(self, info: Info, input: Input) -> AssigneePayload | None:
         loaders = info.context.loaders(DisputesLoaders)
         try:
@@ -177,7 +187,7 @@ class Mutation:
             loaders.forget()
         return AssigneePayload(answer=answer, again=lambda: loaders.find_created(body))
 
-    @scoped(
+    @writes(
         Scope.ASSIGNEES_WRITE,
         "Replaces an assignee whole: whatever the input leaves out is reset by Disputes; `active`, "
         "`allUpdates` and `dailyDigest` become false. "
@@ -195,7 +205,7 @@ class Mutation:
         finally:
             loaders.forget()
 
-    @scoped(
+    @writes(
         Scope.ASSIGNEES_WRITE,
         "Changes what the input names and nothing else; null clears; `address` changes field by "
         "field. Disputes has no such call: the gateway reads the assignee anew, merges and writes it whole. "
@@ -220,7 +230,7 @@ class Mutation:
         finally:
             loaders.forget()
 
-    @scoped(
+    @writes(
         Scope.ASSIGNEES_WRITE,
         "Deletes an assignee. Repeating it does no harm: it answers `deleted: false` and NotFound. "
         "Calls DELETE /assignees/{id} or DELETE "

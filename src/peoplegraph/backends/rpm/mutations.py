@@ -14,7 +14,8 @@ from peoplegraph.backends.rpm.graph import Rep, RepRelationship, shape
 from peoplegraph.backends.rpm.loaders import ById, RpmLoaders
 from peoplegraph.backends.rpm.wire import CONTACT_FIELDS, REP_FIELDS, PhoneType, Relationship
 from peoplegraph.context import Info
-from peoplegraph.errors import Issue
+from peoplegraph.errors import BadResponse, Issue
+from peoplegraph.graph.audit import writes
 from peoplegraph.graph.person import PhoneKind
 from peoplegraph.graph.scopes import scoped
 from peoplegraph.graph.user_errors import REFUSALS, UserError, refuse, user_error
@@ -112,6 +113,15 @@ class RepPayload:
     answer: strawberry.Private[Answer | None] = None
     rep_id: strawberry.Private[int | None] = None
 
+    def record_key(self) -> str | None:
+        """Return the id of a rep that was made."""
+        if self.answer is None or self.rep_id is not None:
+            return None
+        try:
+            return str(wire.rep(self.answer.body).rep_id)
+        except BadResponse:
+            return None
+
     @scoped(Scope.REPS_READ, "The rep as it is now; null if nothing was written.")
     async def rep(self, info: Info) -> Rep | None:
         if self.answer is None:
@@ -134,7 +144,7 @@ WebhookEvaluate = Annotated[bool | None, strawberry.argument(description="Whethe
 class Mutation:
     """RPM's root fields for writing."""
 
-    @scoped(Scope.REPS_WRITE, "Creates a rep in an agency. Calls RepAdd." + _BILL)
+    @writes(Scope.REPS_WRITE, "Creates a rep in an agency. Calls RepAdd." + _BILL)
     async def create_rep(
         self,
         info: Info,
@@ -151,7 +161,7 @@ class Mutation:
 
         return await _write(info, None, write)
 
-    @scoped(
+    @writes(
         Scope.REPS_WRITE,
         "Sends the input as it is; `firstName` and `lastName` are needed. What is left out is left "
         "out, and RPM then resets: `enabled` to false (the user cannot sign in any more, and the bill "
@@ -173,7 +183,7 @@ class Mutation:
 
         return await _write(info, rep_id, write)
 
-    @scoped(
+    @writes(
         Scope.REPS_WRITE,
         "Changes what the input names and nothing else; null clears; a list is replaced whole. RPM "
         "has no such call: the gateway reads the rep anew, merges, and writes it whole, `enabled`, "

@@ -1,0 +1,97 @@
+"""The audit log: who wrote to which record, by which calls, and what came of it; never what was written."""
+
+import json
+import logging
+from collections.abc import Callable, Mapping
+from functools import wraps
+from typing import Any
+
+from strawberry import Some
+from strawberry.utils.str_converters import to_camel_case
+
+from peoplegraph.access.scopes import Scope
+from peoplegraph.context import Info
+from peoplegraph.errors import GatewayError
+from peoplegraph.graph.scopes import scoped
+
+MAX_CHARACTERS = 200
+"""How much of a key, or of a call's target, is told."""
+
+_VALUES = frozenset({"input", "invite_user", "webhook_evaluate"})
+"""The arguments that do not say which record is meant."""
+
+log = logging.getLogger("peoplegraph.audit")
+
+
+def writes(scope: Scope, description: str) -> Any:
+    """Return the decorator of a mutation: a field that is for callers with `scope`, and that is audited.
+
+    Its payload may have an `errors` list, and a `record_key()` that tells which record was made.
+    """
+    field = scoped(scope, description)
+
+    def decorated(resolver: Callable[..., Any]) -> Any:
+        @wraps(resolver)
+        async def audited(self: Any, info: Info, **arguments: Any) -> Any:
+            first = len(info.context.trail.made)
+            payload = None
+            outcome = "CANCELLED"
+            try:
+                payload = await resolver(self, info=info, **arguments)
+                outcome = _outcome(payload)
+            except Exception as error:
+                outcome = error.code if isinstance(error, GatewayError) else "INTERNAL"
+                raise
+            finally:
+                _log(info, arguments, outcome, payload, first)
+            return payload
+
+        return field(audited)
+
+    return decorated
+
+
+def _outcome(payload: Any) -> str:
+    """Return `done`, or the kinds of the refusals; with some links made, `partly` before them."""
+    kinds = sorted({getattr(error, "code", type(error).__name__) for error in payload.errors})
+    if not kinds:
+        return "done"
+    return " ".join(["partly" if getattr(payload, "linked", None) else "refused", *kinds])
+
+
+def _log(info: Info, arguments: Mapping[str, Any], outcome: str, payload: Any, first: int) -> None:
+    context = info.context
+    record = {to_camel_case(name): _plain(value) for name, value in arguments.items() if name not in _VALUES}
+    made = payload.record_key() if outcome == "done" and hasattr(payload, "record_key") else None
+    name = info.operation.name
+    event = {
+        "audit": info.field_name,
+        "caller": str(context.caller),
+        "operation": name.value if name else None,
+        "record": record | ({"made": made} if made else {}),
+        "outcome": outcome,
+        "calls": [
+            {
+                "system": call.system.name,
+                "call": f"{call.method} {call.target}"[:MAX_CHARACTERS],
+                "outcome": status,
+                "credential": context.owner_of(call.credential),
+            }
+            for call, status in context.trail.made[first:]
+        ],
+        "request": context.request_id,
+    }
+    log.info("%s", json.dumps(event))
+
+
+def _plain(value: Any) -> Any:
+    """Return an argument as JSON has it, without what was not given."""
+    if isinstance(value, Some):
+        return _plain(value.value)
+    if isinstance(value, str):
+        return value[:MAX_CHARACTERS]
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    if hasattr(value, "__strawberry_definition__"):
+        return {to_camel_case(name): _plain(each) for name, each in vars(value).items() if each is not None}
+    return value
