@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -10,8 +10,9 @@ from typing import Any
 from starlette.applications import Starlette
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import PlainTextResponse
-from starlette.routing import Route
+from starlette.routing import Route, WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.websockets import WebSocketClose
 
 from peoplegraph.access.documents import AutomaticQueries, NamedDocuments, TrustedDocuments
 from peoplegraph.access.gate import Gate
@@ -26,12 +27,12 @@ from peoplegraph.schema import NODE_CALLS, build_schema
 from peoplegraph.settings import Settings, TrustMode, unknown_variables
 from peoplegraph.systems import System
 from peoplegraph.upstream import Upstream, build_upstream
-from peoplegraph.web.asking import Asking
+from peoplegraph.web.asking import Asking, ReadHeaders
 from peoplegraph.web.graphql import Endpoint, deadline_s
 from peoplegraph.web.hosts import Hosts
 from peoplegraph.web.operations import Operations
-from peoplegraph.web.protocol import PREFLIGHTED
 from peoplegraph.web.sharing import Sharing
+from peoplegraph.web.socket import Sockets
 
 PATH = "/graphql"
 
@@ -70,9 +71,49 @@ def create_app(settings: Settings | None = None) -> Starlette:
 
     ways = ways_to(BACKENDS, settings)
     gate = Gate(settings)
-    trusted = _trusted(settings)
+    engine = build_engine(settings)
+    trusted = _trusted(settings, engine)
     watched = [*gate.watched, *([trusted.watched] if trusted else [])]
+    automatic = AutomaticQueries(settings.persisted_queries) if settings.persisted_queries else None
+    shares = settings.share_operations and settings.workers == 1
+    operations = Operations(
+        engine,
+        make_context,
+        NamedDocuments(trusted, automatic),
+        sharing=Sharing(settings.deadline_s / 2) if shares else None,
+        introspects=settings.introspects,
+    )
+    quotas = Quotas(
+        requests_per_second=settings.caller_requests_per_second,
+        calls_per_minute=settings.caller_calls_per_minute,
+        at_once=settings.caller_operations,
+    )
+    read_headers = ReadHeaders(header for backend in BACKENDS for header in backend.credential_headers)
+    endpoint = Endpoint(
+        operations,
+        gate,
+        quotas,
+        read_headers,
+        max_body_bytes=settings.max_body_bytes,
+        max_batch=settings.max_batch,
+        longest_s=settings.deadline_s,
+        has_graphiql=settings.has_graphiql,
+    )
+    sockets = Sockets(
+        operations,
+        gate,
+        quotas,
+        read_headers,
+        origins=settings.cors_origins,
+        most=settings.caller_sockets,
+        most_operations=settings.max_socket_operations,
+    )
+    http = _for_other_origins(endpoint, settings.cors_origins, read_headers)
+    return Gateway(http, sockets, Hosts(settings.hosts), lifespan=lifespan)
 
+
+def build_engine(settings: Settings) -> Engine:
+    """Return the engine over the schema, with the limits in the settings."""
     limits = Limits(
         characters=settings.max_document_characters,
         tokens=settings.max_document_tokens,
@@ -85,48 +126,25 @@ def create_app(settings: Settings | None = None) -> Starlette:
     calls = {**NODE_CALLS, **{name: calls for backend in BACKENDS for name, calls in backend.calls.items()}}
     budget = Budget(calls, settings.max_upstream_calls)
     guard = Guard(schema, refused_whole, missing)
-    engine = Engine(schema, limits, compiles=settings.compile, check=budget.check, guard=guard)
-    automatic = AutomaticQueries(settings.persisted_queries) if settings.persisted_queries else None
-    operations = Operations(
-        engine, make_context, NamedDocuments(trusted, automatic), introspects=settings.introspects
-    )
-    quotas = Quotas(
-        requests_per_second=settings.caller_requests_per_second,
-        calls_per_minute=settings.caller_calls_per_minute,
-        at_once=settings.caller_operations,
-    )
-    shares = settings.share_operations and settings.workers == 1
-    credential_headers = [header for backend in BACKENDS for header in backend.credential_headers]
-    endpoint = Endpoint(
-        operations,
-        gate,
-        quotas,
-        max_body_bytes=settings.max_body_bytes,
-        max_batch=settings.max_batch,
-        sharing=Sharing(settings.deadline_s / 2) if shares else None,
-        credential_headers=credential_headers,
-        has_graphiql=settings.has_graphiql,
-    )
-    return Gateway(
-        _for_other_origins(endpoint, settings, credential_headers), Hosts(settings.hosts), lifespan=lifespan
-    )
+    return Engine(schema, limits, compiles=settings.compile, check=budget.check, guard=guard)
 
 
-def _trusted(settings: Settings) -> TrustedDocuments | None:
+def _trusted(settings: Settings, engine: Engine) -> TrustedDocuments | None:
     if settings.trusted_documents is TrustMode.OFF:
         return None
-    return TrustedDocuments(settings.trusted_documents, map(Path, settings.trusted_manifest))
+    paths = map(Path, settings.trusted_manifest)
+    return TrustedDocuments(settings.trusted_documents, paths, engine.documents.errors)
 
 
-def _for_other_origins(endpoint: ASGIApp, settings: Settings, credential_headers: list[str]) -> ASGIApp:
-    """Let pages of the origins in the settings ask, if there are any."""
-    if not settings.cors_origins:
+def _for_other_origins(endpoint: Endpoint, origins: Collection[str], read_headers: ReadHeaders) -> ASGIApp:
+    """Let pages of other origins ask, if there are any."""
+    if not origins:
         return endpoint
     return CORSMiddleware(
         endpoint,
-        allow_origins=settings.cors_origins,
+        allow_origins=origins,
         allow_methods=["GET", "POST"],
-        allow_headers=["Authorization", "Content-Type", "X-Deadline-Ms", *PREFLIGHTED, *credential_headers],
+        allow_headers=[*read_headers.names],
         expose_headers=["RateLimit", "RateLimit-Policy", "Retry-After", "WWW-Authenticate", "X-Request-Id"],
     )
 
@@ -137,14 +155,17 @@ class Gateway(Starlette):
     With middleware of somebody else's they are passed.
     """
 
-    def __init__(self, endpoint: ASGIApp, hosts: Hosts, **options: Any) -> None:
-        super().__init__(routes=[Route(PATH, endpoint)], **options)
+    def __init__(self, endpoint: ASGIApp, sockets: Sockets, hosts: Hosts, **options: Any) -> None:
+        super().__init__(routes=[Route(PATH, endpoint), WebSocketRoute(PATH, sockets)], **options)
         self._endpoint = endpoint
         self._hosts = hosts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
-        if scope["type"] == "http" and not self._hosts.allow(scope["headers"]):
+        if scope["type"] != "lifespan" and not self._hosts.allow(scope["headers"]):
+            if scope["type"] == "websocket":
+                await WebSocketClose()(scope, receive, send)
+                return
             refused = PlainTextResponse("This is not a name of this gateway (PEOPLEGRAPH_ALLOWED_HOSTS)\n", 400)
             await refused(scope, receive, send)
         elif scope["type"] == "http" and scope["path"] == PATH and not self.user_middleware:

@@ -3,7 +3,9 @@
 import asyncio
 import difflib
 import gc
+import json
 import logging
+import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Sequence
@@ -16,7 +18,10 @@ import typer
 import uvicorn
 from starlette.applications import Starlette
 
-from peoplegraph.app import create_app
+from peoplegraph.access.api_keys import new_key
+from peoplegraph.access.scopes import Scope
+from peoplegraph.access.trust import TrustError, files_in, manifest
+from peoplegraph.app import build_engine, create_app
 from peoplegraph.doctor import examine
 from peoplegraph.sandbox import Running, Sandbox
 from peoplegraph.sandbox.faults import Fault, FaultError, parse
@@ -30,8 +35,12 @@ Host = Annotated[str | None, typer.Option(help="The address to listen on, instea
 Port = Annotated[int | None, typer.Option(min=0, max=65535, help="The port, instead of the setting's.")]
 Data = Annotated[Path | None, typer.Option(help="Keep the emulated systems' records in this SQLite file.")]
 
-PROTOCOL = "peoplegraph.web.server:Protocol"
-"""What the gateway has uvicorn speak HTTP with."""
+UVICORN: dict[str, Any] = {
+    "http": "peoplegraph.web.server:Protocol",
+    "ws": "websockets-sansio",
+    "ws_per_message_deflate": False,  # what is small on the wire may be large in memory
+}
+"""How the gateway has uvicorn speak HTTP and WebSockets."""
 
 DEMO_QUERY = """\
 {
@@ -54,7 +63,7 @@ def main() -> None:
     _log()
     try:
         app()
-    except (SettingsError, FaultError, OSError, UnicodeDecodeError) as error:
+    except (SettingsError, FaultError, TrustError, OSError, UnicodeDecodeError) as error:
         _fail(str(error))
 
 
@@ -88,8 +97,11 @@ def demo(host: Host = None, port: Port = None, data: Data = None) -> None:
 @app.command()
 def serve(host: Host = None, port: Port = None) -> None:
     """Start the gateway over the systems that the settings name."""
-    settings = Settings.load(**_overrides(host, port))
-    listen(settings.host, settings.port).close()  # to say in one line what is wrong with it
+    for name, value in _overrides(host, port).items():
+        os.environ[f"{PREFIX}{name}".upper()] = str(value)  # for the workers, which read the settings themselves
+    settings = Settings.load()
+    create_app(settings)  # to say in one line what is wrong with the files that it reads
+    listen(settings.host, settings.port).close()
     uvicorn.run(
         "peoplegraph.cli:worker",
         factory=True,
@@ -100,7 +112,8 @@ def serve(host: Host = None, port: Port = None) -> None:
         server_header=False,
         access_log=False,
         timeout_graceful_shutdown=10,
-        http=PROTOCOL,
+        **UVICORN,
+        ws_max_size=settings.max_body_bytes,
     )
 
 
@@ -148,6 +161,30 @@ def schema(
 
 
 @app.command()
+def trust(
+    operations: Annotated[
+        list[Path], typer.Argument(help="Files with operations and fragments, or folders of .graphql files.")
+    ],
+) -> None:
+    """Print a manifest of trusted documents, each checked against the schema, for PEOPLEGRAPH_TRUSTED_MANIFEST."""
+    texts = {path: path.read_text(encoding="utf-8") for path in files_in(operations)}
+    check = build_engine(Settings.read()).documents.errors
+    sys.stdout.write(json.dumps(manifest(texts, check), indent=2) + "\n")
+
+
+@app.command()
+def api_key(
+    name: Annotated[str, typer.Argument(help="Who asks with it.")],
+    scopes: Annotated[list[Scope], typer.Argument(help="What it lets them do.")],
+) -> None:
+    """Make an API key: print it, once, and the entry by which PEOPLEGRAPH_API_KEYS_FILE knows it."""
+    key, sha256 = new_key()
+    listed = ", ".join(f'"{scope}"' for scope in scopes)
+    sys.stderr.write(f"{key}\n")
+    _print(f'[[api_keys]]\nname = {json.dumps(name)}\nsha256 = "{sha256}"\nscopes = [{listed}]')
+
+
+@app.command()
 def doctor() -> None:
     """Check the settings, and reach each system with a harmless read; exit code 1 if one fails."""
     healthy = asyncio.run(_doctor(Settings.load()))
@@ -167,7 +204,7 @@ async def _demo(overrides: dict[str, Any], data: Path | None) -> None:
     async with _sandbox_running("127.0.0.1", 0, data) as running:
         systems = {name: {**block, "credential": CredentialMode.GATEWAY} for name, block in running.blocks.items()}
         settings = Settings.load(**overrides, **systems, current_assignee=CurrentAssignee.KEY_OWNER)
-        async with serving((create_app(settings),), settings.host, settings.port, lifespan="on", http=PROTOCOL) as (
+        async with serving((create_app(settings),), settings.host, settings.port, lifespan="on", **UVICORN) as (
             server,
         ):
             _print(f"GraphiQL: {server.url}/graphql\n\nA query to try:\n\n{DEMO_QUERY}\n\nCtrl-C ends it.")

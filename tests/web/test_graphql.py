@@ -22,7 +22,7 @@ from peoplegraph.sandbox import Blocks
 from peoplegraph.schema import build_schema
 from peoplegraph.settings import Settings
 from peoplegraph.upstream.call import Answer, Call
-from peoplegraph.web.asking import Asking, MakeContext
+from peoplegraph.web.asking import Asking, MakeContext, ReadHeaders
 from peoplegraph.web.graphql import Endpoint
 from peoplegraph.web.operations import Operations
 from tests.gateway import Gateway, settings_for
@@ -35,7 +35,7 @@ JSON = {"content-type": "application/json"}
 def endpoint(settings: Settings, make_context: MakeContext) -> Endpoint:
     """Return an endpoint that is open, and has no limits."""
     quotas = Quotas(requests_per_second=0, calls_per_minute=0, at_once=100)
-    return Endpoint(Operations(Engine(SCHEMA), make_context), Gate(settings), quotas)
+    return Endpoint(Operations(Engine(SCHEMA), make_context), Gate(settings), quotas, ReadHeaders())
 
 
 async def test_a_browser_gets_graphiql(gateway: Gateway) -> None:

@@ -8,7 +8,7 @@ import pytest
 import uvicorn
 from uvicorn.server import ServerState
 
-from peoplegraph.cli import PROTOCOL
+from peoplegraph.cli import UVICORN
 from peoplegraph.sandbox.serving import serving
 from peoplegraph.web.server import Protocol
 
@@ -70,7 +70,7 @@ async def test_head_and_body_are_one_write() -> None:
 
 async def test_a_client_that_says_no_more_is_answered() -> None:
     """One that ends its side behind its request has its answer all the same, as from uvicorn itself."""
-    async with serving((app,), "127.0.0.1", 0, http=PROTOCOL) as (server,):
+    async with serving((app,), "127.0.0.1", 0, **UVICORN) as (server,):
         reader, writer = await asyncio.open_connection("127.0.0.1", int(server.url.rsplit(":", 1)[1]))
         writer.write(b"no HTTP\r\n\r\n")
         writer.write_eof()
@@ -81,7 +81,7 @@ async def test_a_client_that_says_no_more_is_answered() -> None:
 @pytest.mark.parametrize("path", ["/one", "/big", "/parts", "/none"])
 async def test_a_response_is_whole(path: str) -> None:
     """Also where the connection ends with it, and behind another one on the same connection."""
-    async with serving((app,), "127.0.0.1", 0, http=PROTOCOL) as (server,):
+    async with serving((app,), "127.0.0.1", 0, **UVICORN) as (server,):
         got = await ask(
             server.url,
             "GET /first HTTP/1.1\r\nHost: x\r\n\r\n",
@@ -94,5 +94,5 @@ async def test_a_response_is_whole(path: str) -> None:
 
 async def test_what_is_no_http_is_refused() -> None:
     """With a 400, which is sent before the connection is closed."""
-    async with serving((app,), "127.0.0.1", 0, http=PROTOCOL) as (server,):
+    async with serving((app,), "127.0.0.1", 0, **UVICORN) as (server,):
         assert (await ask(server.url, json.dumps("nonsense") + "\r\n\r\n")).startswith(b"HTTP/1.1 400 ")

@@ -3,12 +3,13 @@
 import json
 import logging
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import msgspec
+from graphql import GraphQLError
 
 from peoplegraph.access.caller import Caller
 from peoplegraph.access.scopes import Scope
@@ -31,6 +32,10 @@ MAX_TOLD = 1_000
 APOLLO_FORMAT = "apollo-persisted-query-manifest"
 
 log = logging.getLogger(__name__)
+
+
+Check = Callable[[str], list[GraphQLError]]
+"""Returns what is wrong with a document; from any thread."""
 
 
 class Wanted(msgspec.Struct, frozen=True):
@@ -65,8 +70,15 @@ def parse_manifest(content: Any) -> dict[str, str]:
     return content
 
 
-def read_manifests(paths: Iterable[Path]) -> Mapping[str, str]:
-    """Return the trusted documents in several files, by id. Raises `SettingsError`."""
+class Manifest(msgspec.Struct, frozen=True):
+    """The trusted documents by their ids, and the hashes of their texts."""
+
+    documents: Mapping[str, str]
+    hashes: frozenset[str]
+
+
+def read_manifests(paths: Iterable[Path]) -> Manifest:
+    """Read the trusted documents in several files. Raises `SettingsError`."""
     documents: dict[str, str] = {}
     for path in paths:
         variable = f"PEOPLEGRAPH_TRUSTED_MANIFEST: {path}"
@@ -85,34 +97,43 @@ def read_manifests(paths: Iterable[Path]) -> Mapping[str, str]:
         for document_id, text in found.items():
             if documents.setdefault(document_id, text) != text:
                 raise SettingsError(f"{variable}: {document_id} is another document elsewhere")
-    return documents
+    return Manifest(documents, frozenset(map(digest, documents.values())))
 
 
 class TrustedDocuments:
     """The documents in the manifest, and whether others may be sent."""
 
-    def __init__(self, mode: TrustMode, paths: Iterable[Path]) -> None:
+    def __init__(self, mode: TrustMode, paths: Iterable[Path], check: Check = lambda _: []) -> None:
         paths = list(paths)
         self.mode = mode
-        self.watched = Watched(paths, lambda: read_manifests(paths))
+        self._check = check
+        self.watched = Watched(paths, lambda: self._checked(read_manifests(paths)))
         self._told: OrderedDict[str, None] = OrderedDict()
 
     def __repr__(self) -> str:
-        return f"<TrustedDocuments {self.mode} {len(self.watched.value)}>"
+        return f"<TrustedDocuments {self.mode} {len(self.watched.value.documents)}>"
 
     def get(self, document_id: str) -> str | None:
         """Return the text of a trusted document."""
-        return self.watched.value.get(document_id)
+        return self.watched.value.documents.get(document_id)
 
     def tell(self, text: str, caller: Caller) -> None:
         """Log that a caller sends a document that is not trusted: its hash, once."""
         hashed = digest(text)
-        if hashed in self._told or text in self.watched.value.values():
+        if hashed in self._told or hashed in self.watched.value.hashes:
             return
         self._told[hashed] = None
         if len(self._told) > MAX_TOLD:
             self._told.popitem(last=False)
         log.warning("a document that is not trusted is sent by %s: %s", caller, hashed)
+
+    def _checked(self, manifest: Manifest) -> Manifest:
+        """Log which documents cannot be executed: the schema may have gone on, and the others are good."""
+        for document_id, text in manifest.documents.items():
+            errors = self._check(text)
+            if errors:
+                log.warning("trusted document %s cannot be executed: %s", document_id[:100], errors[0].message)
+        return manifest
 
 
 class AutomaticQueries:

@@ -63,6 +63,8 @@ class Quota:
         self.calls = calls
         self.at_once = at_once
         self.under_way = 0
+        self.sockets = 0
+        """WebSockets that are open."""
 
     def __repr__(self) -> str:
         return f"<Quota {self.requests}, {self.calls}, {self.under_way} under way>"
@@ -132,7 +134,7 @@ class Quotas:
 
     def _forget_one(self) -> None:
         for key, quota in self._quotas.items():
-            if not quota.under_way:
+            if not quota.under_way and not quota.sockets:
                 del self._quotas[key]
                 return
 

@@ -75,6 +75,10 @@ class Documents:
     def __repr__(self) -> str:
         return f"<Documents {len(self._documents)}, {self._bytes:,} bytes>"
 
+    def errors(self, text: str) -> list[GraphQLError]:
+        """Return what is wrong with a document, which is not kept; from any thread."""
+        return Document(self._schema, text, self._limits).errors
+
     def get(self, text: str) -> Document:
         """Return a document."""
         document = self._documents.get(text)

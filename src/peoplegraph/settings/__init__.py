@@ -182,6 +182,12 @@ class Settings(BaseSettings):
     caller_operations: int = Field(
         default=1_000, ge=1, description="Requests of one caller that may be under way at once."
     )
+    caller_sockets: int = Field(
+        default=10, ge=0, description="WebSockets that one caller may have open; 0 takes none."
+    )
+    max_socket_operations: int = Field(
+        default=50, ge=1, description="Operations that may be under way on one WebSocket."
+    )
     collections: CollectionsSettings = CollectionsSettings()
     disputes: DisputesSettings = DisputesSettings()
     rpm: RpmSettings = RpmSettings()
@@ -253,17 +259,22 @@ class Settings(BaseSettings):
 
     @classmethod
     def load(cls, **overrides: Any) -> "Settings":
-        """Read the settings; `overrides` win over every source."""
-        try:
-            settings = cls(**overrides)
-        except ValidationError as error:
-            raise SettingsError(_one_line(error)) from None
-        except (OSError, ValueError) as error:
-            raise SettingsError(f"{PREFIX}CONFIG or .env: {error}") from None
+        """Read the settings, which have at least one system; `overrides` win over every source."""
+        settings = cls.read(**overrides)
         if not settings.configured:
             urls = ", ".join(f"{PREFIX}{system.name}_URL" for system in System)
             raise SettingsError(f"no system is configured: set at least one of {urls}")
         return settings
+
+    @classmethod
+    def read(cls, **overrides: Any) -> "Settings":
+        """Read the settings, whether or not there is a system to reach."""
+        try:
+            return cls(**overrides)
+        except ValidationError as error:
+            raise SettingsError(_one_line(error)) from None
+        except (OSError, ValueError) as error:
+            raise SettingsError(f"{PREFIX}CONFIG or .env: {error}") from None
 
     def cache_ttl_s(self, system: System) -> float:
         """Return for how many seconds answers of a system are kept: 0 with several workers.

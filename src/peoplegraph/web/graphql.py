@@ -2,8 +2,7 @@
 
 import asyncio
 import logging
-import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from random import getrandbits
 
 from graphql import GraphQLError
@@ -14,14 +13,12 @@ from peoplegraph.access.caller import KeysUnavailable, Unauthenticated
 from peoplegraph.access.gate import Gate
 from peoplegraph.access.quotas import Quota, Quotas, TooMany
 from peoplegraph.engine import Operation, Result
-from peoplegraph.errors import internal_message
-from peoplegraph.web.asking import Asking, Headers
+from peoplegraph.web.asking import Asking, Headers, ReadHeaders
 from peoplegraph.web.graphiql import page
-from peoplegraph.web.operations import Operations, is_query, refusal, status_of
+from peoplegraph.web.operations import Operations, dumped, is_query, status_of
 from peoplegraph.web.protocol import (
     GRAPHQL,
     JSON,
-    PREFLIGHTED,
     Asked,
     RequestError,
     body_of_post,
@@ -30,7 +27,8 @@ from peoplegraph.web.protocol import (
     of_get,
     of_post,
 )
-from peoplegraph.web.sharing import Encoded, Key, Sharing
+from peoplegraph.web.refusals import as_request_error, bug, graphql_error
+from peoplegraph.web.sharing import Encoded, Key
 
 log = logging.getLogger(__name__)
 
@@ -43,11 +41,11 @@ class Endpoint:
         operations: Operations,
         gate: Gate,
         quotas: Quotas,
+        read_headers: ReadHeaders,
         *,
         max_body_bytes: int = 1_000_000,
         max_batch: int = 0,
-        sharing: Sharing | None = None,
-        credential_headers: Iterable[str] = (),
+        longest_s: float = 10,
         has_graphiql: bool = True,
     ) -> None:
         self._operations = operations
@@ -55,16 +53,15 @@ class Endpoint:
         self._quotas = quotas
         self._max_body_bytes = max_body_bytes
         self._max_batch = max_batch
-        self._sharing = sharing
-        self._credential_headers = [name.lower() for name in credential_headers]
+        self._longest_s = longest_s
+        self._sharing = operations.sharing
+        self._read_headers = read_headers
         self._has_graphiql = has_graphiql
-        read = ("accept", "authorization", "content-type", "x-deadline-ms", *PREFLIGHTED, *self._credential_headers)
-        self._read = {name.encode(): name for name in read}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; whatever is wrong with it is answered as a GraphQL error."""
         request_id = f"{getrandbits(128):032x}"
-        headers = self._headers(scope)
+        headers = self._read_headers(scope)
         accept = headers.get("accept", "")
         kind = JSON
         quota: Quota | None = None
@@ -84,10 +81,7 @@ class Endpoint:
                 quota.end()
             await _respond(send, status, body, kind, request_id, _limits(quota))
         except (RequestError, Unauthenticated, KeysUnavailable, TooMany) as error:
-            refused = _refused(error)
-            extra = {**_limits(quota), **refused.headers}
-            body = refusal(refused.code, str(refused), request_id)
-            await _respond(send, refused.status, body, kind, request_id, extra)
+            await _refuse(send, as_request_error(error), kind, request_id, _limits(quota))
         except ClientDisconnect:
             return
         except (Exception, asyncio.CancelledError) as error:
@@ -95,9 +89,7 @@ class Endpoint:
             if isinstance(error, asyncio.CancelledError) and (task is None or task.cancelling()):
                 raise  # who serves us ends the request; otherwise it is something in it that was cancelled
             log.exception("request %s failed", request_id)
-            await _respond(
-                send, 500, refusal("INTERNAL", internal_message(request_id), request_id), kind, request_id
-            )
+            await _refuse(send, bug(request_id), kind, request_id)
 
     async def _answer(self, scope: Scope, asking: Asking, kind: str, receive: Receive) -> Encoded:
         """Answer what is asked for, together with who asks for the same."""
@@ -118,24 +110,21 @@ class Endpoint:
             operation, errors = self._operations.find(asked, asking.caller)
             if operation is None:
                 result = Result(None, errors, executed=False)
-                return status_of(result, kind), self._operations.encoded(result, asking)
+                return status_of(result, kind), dumped(self._operations.response(result, asking))
             reads = is_query(operation)
             if not reads and method != "POST":
                 raise RequestError(405, "A GET changes nothing: send mutations with POST", Allow="POST")
             work = self._execute(operation, asked, asking, kind)
         if self._sharing is None:
             return await work
-        if reads:
-            return await (work if key is None else self._sharing.lead(key, work))
-        try:
-            return await work
-        finally:
-            self._sharing.detach()
+        return await (self._sharing.lead(key, work) if reads and key is not None else work)
 
     async def _text(self, scope: Scope, asking: Asking, receive: Receive) -> bytes:
         """Return what is asked for, as it came."""
         if scope["method"] == "POST":
-            return await body_of_post(asking.headers.get("content-type"), receive, self._max_body_bytes)
+            return await body_of_post(
+                asking.headers.get("content-type"), receive, self._max_body_bytes, self._longest_s
+            )
         if scope["method"] != "GET":
             raise RequestError(405, "Ask with GET or POST", Allow="GET, POST")
         check_preflighted(asking.headers)
@@ -145,7 +134,7 @@ class Endpoint:
     async def _execute(self, operation: Operation, asked: Asked, asking: Asking, kind: str) -> Encoded:
         context = self._operations.make_context(asking)
         result = await self._operations.run(operation, asked, asking, context)
-        return status_of(result, kind), self._operations.encoded(result, asking, context.stale)
+        return status_of(result, kind), dumped(self._operations.response(result, asking, context.stale))
 
     async def _execute_all(
         self,
@@ -166,23 +155,20 @@ class Endpoint:
             results = await asyncio.gather(*(one(*each) for each in batch))
         else:
             results = [await one(*each) for each in batch]
-        bodies = [self._operations.encoded(result, asking, context.stale) for result in results]
+        bodies = [dumped(self._operations.response(result, asking, context.stale)) for result in results]
         return 200, b"[" + b",".join(bodies) + b"]"
-
-    def _headers(self, scope: Scope) -> Headers:
-        headers: dict[str, str] = {}
-        for raw_name, raw_value in scope["headers"]:
-            name = self._read.get(raw_name)
-            if name is not None:
-                value = raw_value.decode("latin-1")
-                headers[name] = f"{headers[name]}, {value}" if name in headers else value
-        return headers
 
     def _key(self, method: str, text: bytes, kind: str, asking: Asking) -> Key | None:
         """Return what makes two requests the same; None for one with a deadline of its own."""
         if "x-deadline-ms" in asking.headers:
             return None
-        return (method, text, kind, asking.caller.scopes, *map(asking.headers.get, self._credential_headers))
+        return (
+            method,
+            text,
+            kind,
+            asking.caller.scopes,
+            *map(asking.headers.get, self._read_headers.credential_headers),
+        )
 
 
 def deadline_s(headers: Headers, longest_s: float) -> float:
@@ -207,21 +193,11 @@ def _limits(quota: Quota | None) -> Mapping[str, str]:
     return quota.headers(asyncio.get_running_loop().time()) if quota is not None else {}
 
 
-def _refused(error: Exception) -> RequestError:
-    """Return the answer to a request that is not let in, or is none."""
-    match error:
-        case Unauthenticated():
-            challenge = 'Bearer realm="peoplegraph"' + (', error="invalid_token"' if error.given else "")
-            return RequestError(401, str(error), code="UNAUTHENTICATED", WWW_Authenticate=challenge)
-        case KeysUnavailable():
-            message = "The keys to check the token with cannot be had for now"
-            return RequestError(503, message, code="AUTHENTICATION_UNAVAILABLE", Retry_After="10")
-        case TooMany():
-            wait = str(max(1, math.ceil(error.retry_after_s)))
-            return RequestError(429, str(error), code="RATE_LIMITED", Retry_After=wait)
-        case RequestError():
-            return error
-    raise error
+async def _refuse(
+    send: Send, error: RequestError, kind: str, request_id: str, limits: Mapping[str, str] | None = None
+) -> None:
+    body = dumped({"errors": [graphql_error(error, request_id)]})
+    await _respond(send, error.status, body, kind, request_id, {**(limits or {}), **error.headers})
 
 
 async def _respond(  # noqa: PLR0913, PLR0917  # what an HTTP response is made of

@@ -5,7 +5,7 @@ from collections.abc import Collection
 from typing import Any
 
 import orjson
-from graphql import GraphQLError, OperationType
+from graphql import GraphQLError, GraphQLFormattedError, OperationType
 
 from peoplegraph.access.caller import Caller
 from peoplegraph.access.documents import NamedDocuments
@@ -15,12 +15,16 @@ from peoplegraph.errors import GatewayError, IntrospectionDisabled, describe
 from peoplegraph.systems import System
 from peoplegraph.web.asking import Asking, MakeContext
 from peoplegraph.web.protocol import GRAPHQL, Asked
+from peoplegraph.web.sharing import Sharing
 
 _INTROSPECTION = ("__schema", "__type")
 
 
 class Operations:
-    """Finds, checks and runs operations; `introspects` is whether everybody may read the schema."""
+    """Finds, checks and runs operations.
+
+    `introspects` is whether everybody may read the schema; `sharing` is told of what was written.
+    """
 
     def __init__(
         self,
@@ -28,12 +32,14 @@ class Operations:
         make_context: MakeContext,
         named: NamedDocuments | None = None,
         *,
+        sharing: Sharing | None = None,
         introspects: bool = True,
     ) -> None:
         self._engine = engine
         self._named = named or NamedDocuments(None, None)
         self._introspects = introspects
         self.make_context = make_context
+        self.sharing = sharing
 
     def find(self, asked: Asked, caller: Caller) -> tuple[Operation | None, list[GraphQLError]]:
         """Return the operation that is asked for, or what is wrong with it."""
@@ -56,19 +62,27 @@ class Operations:
 
     async def run(self, operation: Operation, asked: Asked, asking: Asking, context: Any) -> Result:
         """Run an operation."""
-        return await self._engine.run(operation, asked.variables, context, granted=asking.caller.scopes)
+        try:
+            return await self._engine.run(operation, asked.variables, context, granted=asking.caller.scopes)
+        finally:
+            if self.sharing is not None and not is_query(operation):
+                self.sharing.detach()
 
-    def encoded(self, result: Result, asking: Asking, stale: Collection[System] = ()) -> bytes:
-        """Return the bytes of a result, with the errors as a caller may read them."""
-        answer: dict[str, Any] = {}
+    def response(self, result: Result, asking: Asking, stale: Collection[System] = ()) -> dict[str, Any]:
+        """Return a result as GraphQL has it, with the errors as a caller may read them."""
+        response: dict[str, Any] = {}
         if result.executed:
-            answer["data"] = result.data
+            response["data"] = result.data
         if result.errors:
-            suggests = self.may_introspect(asking.caller)
-            answer["errors"] = [describe(error, asking.request_id, suggests=suggests) for error in result.errors]
+            response["errors"] = self.described(result.errors, asking)
         if stale:
-            answer["extensions"] = {"stale": sorted(system.name for system in stale)}
-        return dumped(answer)
+            response["extensions"] = {"stale": sorted(system.name for system in stale)}
+        return response
+
+    def described(self, errors: list[GraphQLError], asking: Asking) -> list[GraphQLFormattedError]:
+        """Return errors as a caller may read them."""
+        suggests = self.may_introspect(asking.caller)
+        return [describe(error, asking.request_id, suggests=suggests) for error in errors]
 
     def may_introspect(self, caller: Caller) -> bool:
         """Whether a caller may read the schema."""
@@ -83,11 +97,6 @@ def is_query(operation: Operation) -> bool:
 def status_of(result: Result, kind: str) -> int:
     """Return the HTTP status of a result, in the media type that it is answered in."""
     return 400 if kind == GRAPHQL and not result.executed else 200
-
-
-def refusal(code: str, message: str, request_id: str) -> bytes:
-    """Return the bytes of an answer that is one error."""
-    return dumped({"errors": [{"message": message, "extensions": {"code": code, "requestId": request_id}}]})
 
 
 def dumped(answer: Any) -> bytes:

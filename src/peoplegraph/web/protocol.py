@@ -3,6 +3,7 @@
 Follows the GraphQL-over-HTTP specification (working draft), for POST and GET.
 """
 
+import asyncio
 import json
 from collections.abc import Mapping
 from functools import lru_cache
@@ -83,7 +84,7 @@ def of_get(query_string: bytes) -> Asked:
     return asked(given)
 
 
-async def body_of_post(content_type: str | None, receive: Receive, max_bytes: int) -> bytes:
+async def body_of_post(content_type: str | None, receive: Receive, max_bytes: int, longest_s: float = 10) -> bytes:
     """Read a POST's body. Raises `RequestError`, and `ClientDisconnect` where it ends before its end."""
     if content_type != JSON and not _is_json(content_type or ""):
         # a page of anybody's can make a browser send these without asking first: CSRF
@@ -91,9 +92,14 @@ async def body_of_post(content_type: str | None, receive: Receive, max_bytes: in
         raise RequestError(status, f"The content type must be {JSON}, in UTF-8", Accept_Post=JSON)
     message = await receive()
     body = bytearray(message.get("body", b""))
-    while message["type"] != "http.disconnect" and message.get("more_body") and len(body) <= max_bytes:
-        message = await receive()
-        body += message.get("body", b"")
+    if message.get("more_body"):
+        try:
+            async with asyncio.timeout(longest_s):
+                while message.get("more_body") and len(body) <= max_bytes:
+                    message = await receive()
+                    body += message.get("body", b"")
+        except TimeoutError:
+            raise RequestError(408, "The request's body did not come in time", Connection="close") from None
     if message["type"] == "http.disconnect":
         raise ClientDisconnect
     if len(body) > max_bytes:

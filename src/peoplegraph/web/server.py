@@ -4,9 +4,17 @@ import asyncio
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from peoplegraph.outbox import Outbox
+
+MAX_HEAD_BYTES = 32 * 1024
+"""What a request's line and headers may have, together."""
+
+MAX_HEADERS = 100
+
+HEAD_S = 10.0
+"""How long a client may take for them."""
 
 _outboxes: WeakKeyDictionary[asyncio.AbstractEventLoop, Outbox] = WeakKeyDictionary()
 """One for all connections of a loop."""
@@ -46,7 +54,69 @@ class Protocol(HttpToolsProtocol):
         """Begin a connection."""
         outbox = _outboxes.setdefault(asyncio.get_running_loop(), Outbox())
         self._gathering = Gathering(transport, outbox)
+        self._head_bytes = self._headers_read = 0
+        self._in_head = True
+        self._late: asyncio.TimerHandle | None = self.loop.call_later(HEAD_S, self._refuse_late)
         super().connection_made(self._gathering)  # type: ignore[arg-type]  # it is one in all that is used
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End a connection."""
+        self._no_longer_late()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Read of a request's head no more than there may be, and not for longer."""
+        in_head = self._in_head
+        super().data_received(data)
+        if not self._in_head or self._gathering.is_closing():
+            return self._no_longer_late()
+        self._head_bytes = self._head_bytes + len(data) if in_head else 0
+        if self._head_bytes > MAX_HEAD_BYTES:
+            return self._refuse(431)
+        if self._late is None:
+            self._late = self.loop.call_later(HEAD_S, self._refuse_late)
+        return None
+
+    def on_message_begin(self) -> None:
+        """Begin a request."""
+        super().on_message_begin()
+        self._in_head = True
+        self._headers_read = 0
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header."""
+        super().on_header(name, value)
+        self._headers_read += len(name) + len(value)
+        if self._headers_read > MAX_HEAD_BYTES or len(self.headers) > MAX_HEADERS:
+            self._refuse(431)
+            raise ValueError("the head is too large")
+
+    def on_headers_complete(self) -> None:
+        """Begin to answer."""
+        self._in_head = False
+        self._head_bytes = 0
+        super().on_headers_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is no HTTP, unless it is refused already."""
+        if not self._gathering.is_closing():
+            super().send_400_response(msg)
+
+    def _refuse_late(self) -> None:
+        self._late = None
+        if self._in_head and not self._gathering.is_closing():
+            self._refuse(408)
+
+    def _no_longer_late(self) -> None:
+        if self._late is not None:
+            self._late.cancel()
+            self._late = None
+
+    def _refuse(self, status: int) -> None:
+        self._no_longer_late()
+        line = STATUS_LINE[status]
+        self._gathering.write(line + b"content-length: 0\r\nconnection: close\r\n\r\n")
+        self._gathering.close()
 
     def eof_received(self) -> None:
         """Answer a client that says no more before the loop closes the connection for it."""

@@ -1,0 +1,257 @@
+"""GraphQL over WebSockets: the protocol graphql-transport-ws, of the library graphql-ws; never its predecessor.
+
+https://github.com/enisdenjo/graphql-ws/blob/master/PROTOCOL.md has the messages and the codes of closing.
+"""
+
+import asyncio
+import json
+import logging
+from collections.abc import Collection
+from contextlib import suppress
+from random import getrandbits
+from typing import Any
+
+from starlette.types import Receive, Scope, Send
+from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
+
+from peoplegraph.access.caller import KeysUnavailable, Unauthenticated
+from peoplegraph.access.gate import Gate
+from peoplegraph.access.quotas import Quota, Quotas, TooMany
+from peoplegraph.web.asking import Asking, Headers, ReadHeaders
+from peoplegraph.web.operations import Operations, dumped, is_query
+from peoplegraph.web.protocol import RequestError, asked, decoded
+from peoplegraph.web.refusals import as_request_error, bug, graphql_error
+
+PROTOCOL = "graphql-transport-ws"
+
+INIT_S = 3.0
+"""How long a client may take to say who it is: what the library graphql-ws gives."""
+
+IDLE_S = 300.0
+"""How long a connection may be without an operation or a message."""
+
+MAX_ID_CHARACTERS = 100
+
+log = logging.getLogger(__name__)
+
+
+class Closed(Exception):
+    """The connection is to be closed, with one of the protocol's codes."""
+
+    def __init__(self, code: int, reason: str) -> None:
+        super().__init__(reason)
+        self.code = code
+
+
+class Sockets:
+    """`/graphql` over WebSockets, for pages of its own origin and of those allowed, and for who is no page."""
+
+    def __init__(  # noqa: PLR0913  # what it stands on
+        self,
+        operations: Operations,
+        gate: Gate,
+        quotas: Quotas,
+        read_headers: ReadHeaders,
+        *,
+        origins: Collection[str] = (),
+        most: int = 10,
+        most_operations: int = 50,
+    ) -> None:
+        self.operations = operations
+        self.gate = gate
+        self.quotas = quotas
+        self.most = most
+        self.most_operations = most_operations
+        self._read_headers = read_headers
+        self._origins = frozenset(origins)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a connection until it ends."""
+        socket = WebSocket(scope, receive, send)
+        if not self._is_welcome(socket):
+            await socket.close()  # before it is accepted: that is a 403
+            return
+        await socket.accept(PROTOCOL)
+        connection = _Connection(self, socket, self._read_headers(scope))
+        try:
+            await connection.serve()
+        except Closed as closed:
+            if socket.application_state is WebSocketState.CONNECTED:
+                await socket.close(closed.code, str(closed))
+        except WebSocketDisconnect:
+            return
+        finally:
+            connection.end()
+
+    def _is_welcome(self, socket: WebSocket) -> bool:
+        origin = socket.headers.get("origin")
+        own = f"{'https' if socket.url.scheme == 'wss' else 'http'}://{socket.headers.get('host')}"
+        return (
+            self.most > 0
+            and PROTOCOL in socket.scope["subprotocols"]
+            and (origin is None or origin == own or origin in self._origins)
+        )
+
+
+class _Connection:
+    def __init__(self, sockets: Sockets, socket: WebSocket, headers: Headers) -> None:
+        self._sockets = sockets
+        self._socket = socket
+        self._headers = headers
+        self._authorization = headers.get("authorization")
+        self._quota: Quota | None = None
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._writing: set[asyncio.Task[Any]] = set()
+        """The tasks that are not cancelled any more, since they may have begun to write."""
+
+    async def serve(self) -> None:
+        """Take messages. Raises `Closed` or `WebSocketDisconnect`."""
+        try:
+            async with asyncio.timeout(INIT_S):
+                await self._init()
+        except TimeoutError:
+            raise Closed(4408, "Connection initialisation timeout") from None
+        while True:
+            try:
+                async with asyncio.timeout(IDLE_S):
+                    message = await self._message()
+            except TimeoutError:
+                if self._tasks:
+                    continue
+                raise Closed(1001, "Idle") from None
+            match message.get("type"):
+                case "subscribe":
+                    self._subscribe(message)
+                case "complete":
+                    self._forget(message.get("id"))
+                case "ping":
+                    await self._send(type="pong")
+                case "pong":
+                    pass
+                case "connection_init":
+                    raise Closed(4429, "Too many initialisation requests")
+                case _:
+                    raise _invalid()
+
+    def end(self) -> None:
+        """Let go of what is under way, but for what writes."""
+        for operation_id in list(self._tasks):
+            self._forget(operation_id)
+        if self._quota is not None:
+            self._quota.sockets -= 1
+
+    async def _init(self) -> None:
+        """Await the message that says who asks, and acknowledge it."""
+        while (message := await self._message()).get("type") != "connection_init":
+            match message.get("type"):
+                case "subscribe":
+                    raise Closed(4401, "Unauthorized")
+                case "ping":
+                    await self._send(type="pong")
+                case "pong":
+                    pass
+                case _:
+                    raise _invalid()
+        payload = message.get("payload") or {}
+        if not isinstance(payload, dict):
+            raise _invalid()
+        given = payload.get("Authorization", payload.get("authorization"))
+        if isinstance(given, str):
+            self._authorization = given
+        try:
+            quota = (await self._asking("")).quota
+        except (Unauthenticated, KeysUnavailable):
+            raise Closed(4403, "Forbidden") from None
+        if quota.sockets >= self._sockets.most:
+            raise Closed(4429, "Too many connections")
+        quota.sockets += 1
+        self._quota = quota
+        await self._send(type="connection_ack")
+
+    async def _asking(self, request_id: str) -> Asking:
+        """Say who asks, now: a token may be over by then. Raises `Unauthenticated` or `KeysUnavailable`."""
+        caller = await self._sockets.gate.admit(self._authorization)
+        client = self._socket.client
+        quota = self._sockets.quotas.of(caller, client.host if client else "", asyncio.get_running_loop().time())
+        return Asking(request_id, self._headers, caller, quota)
+
+    def _subscribe(self, message: dict[str, Any]) -> None:
+        operation_id = message.get("id")
+        if not isinstance(operation_id, str) or not 1 <= len(operation_id) <= MAX_ID_CHARACTERS:
+            raise _invalid()
+        if operation_id in self._tasks:
+            raise Closed(4409, "Subscriber for this id already exists")
+        if len(self._tasks) + len(self._writing.difference(self._tasks.values())) >= self._sockets.most_operations:
+            raise Closed(4429, "Too many operations")
+        self._tasks[operation_id] = asyncio.create_task(self._answer(operation_id, message.get("payload")))
+
+    def _forget(self, operation_id: Any) -> None:
+        """Drop an operation that nobody wants the result of; one that writes goes on."""
+        task = self._tasks.pop(operation_id, None) if isinstance(operation_id, str) else None
+        if task is not None and task not in self._writing:
+            task.cancel()
+
+    async def _answer(self, operation_id: str, payload: Any) -> None:
+        """Answer one operation; whatever is wrong with it is its own error."""
+        request_id = f"{getrandbits(128):032x}"
+        try:
+            is_done, result = await self._result(payload, request_id)
+        except (RequestError, Unauthenticated, KeysUnavailable, TooMany) as error:
+            is_done, result = False, [graphql_error(as_request_error(error), request_id)]
+        except Exception:
+            log.exception("request %s failed", request_id)
+            is_done, result = False, [graphql_error(bug(request_id), request_id)]
+        if self._tasks.pop(operation_id, None) is None:
+            return  # nobody wants it any more
+        with suppress(WebSocketDisconnect):
+            body = dumped({"id": operation_id, "type": "next" if is_done else "error", "payload": result})
+            await self._socket.send_text(body.decode())
+            if is_done:
+                await self._send(id=operation_id, type="complete")
+
+    async def _result(self, payload: Any, request_id: str) -> tuple[bool, Any]:
+        """Return whether an operation was executed, and its result or its errors."""
+        operations = self._sockets.operations
+        asking = await self._asking(request_id)
+        asking.quota.begin(asyncio.get_running_loop().time())
+        try:
+            what = asked(payload)
+            operation, errors = operations.find(what, asking.caller)
+            if operation is None:
+                return False, operations.described(errors, asking)
+            context = operations.make_context(asking)
+            if not is_query(operation):
+                self._keep()
+            result = await operations.run(operation, what, asking, context)
+        finally:
+            asking.quota.end()
+        if not result.executed:
+            return False, operations.described(result.errors, asking)
+        return True, operations.response(result, asking, context.stale)
+
+    def _keep(self) -> None:
+        """Let the operation of the running task come to its end, whatever becomes of the connection."""
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101  # each operation has one
+        self._writing.add(task)
+        task.add_done_callback(self._writing.discard)
+
+    async def _message(self) -> dict[str, Any]:
+        received = await self._socket.receive()
+        if received["type"] == "websocket.disconnect":
+            raise WebSocketDisconnect(received.get("code", 1000))
+        text = received.get("text")
+        try:
+            message = decoded(text) if text is not None else None
+        except RequestError:
+            message = None
+        if not isinstance(message, dict):
+            raise _invalid()
+        return message
+
+    async def _send(self, **message: str) -> None:
+        await self._socket.send_text(json.dumps(message))
+
+
+def _invalid() -> Closed:
+    return Closed(4400, "Invalid message")
