@@ -17,6 +17,7 @@ from peoplegraph.web.asking import Asking, Headers, ReadHeaders
 from peoplegraph.web.graphiql import page
 from peoplegraph.web.operations import Operations, dumped, is_query, status_of
 from peoplegraph.web.protocol import (
+    EVENTS,
     GRAPHQL,
     JSON,
     Asked,
@@ -79,6 +80,8 @@ class Endpoint:
                 status, body = await self._answer(scope, asking, kind, receive)
             finally:
                 quota.end()
+            if kind == EVENTS:
+                body = b"event: next\ndata: " + body + b"\n\nevent: complete\ndata:\n\n"
             await _respond(send, status, body, kind, request_id, _limits(quota))
         except (RequestError, Unauthenticated, KeysUnavailable, TooMany) as error:
             await _refuse(send, as_request_error(error), kind, request_id, _limits(quota))
@@ -181,7 +184,7 @@ def deadline_s(headers: Headers, longest_s: float) -> float:
     return min(int(text) / 1000, longest_s)
 
 
-_CONTENT_TYPES = {kind: f"{kind}; charset=utf-8".encode() for kind in (JSON, GRAPHQL)}
+_CONTENT_TYPES = {kind: f"{kind}; charset=utf-8".encode() for kind in (JSON, GRAPHQL, EVENTS)}
 
 
 def _wants_page(accept: str, scope: Scope) -> bool:
@@ -197,7 +200,9 @@ async def _refuse(
     send: Send, error: RequestError, kind: str, request_id: str, limits: Mapping[str, str] | None = None
 ) -> None:
     body = dumped({"errors": [graphql_error(error, request_id)]})
-    await _respond(send, error.status, body, kind, request_id, {**(limits or {}), **error.headers})
+    await _respond(
+        send, error.status, body, JSON if kind == EVENTS else kind, request_id, {**(limits or {}), **error.headers}
+    )
 
 
 async def _respond(  # noqa: PLR0913, PLR0917  # what an HTTP response is made of

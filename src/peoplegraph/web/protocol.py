@@ -19,6 +19,9 @@ from peoplegraph.access.documents import Wanted
 GRAPHQL = "application/graphql-response+json"
 JSON = "application/json"
 
+EVENTS = "text/event-stream"
+"""What the library graphql-sse asks for, in its mode of one connection for each operation."""
+
 _NO_JSON = "The request holds JSON that cannot be parsed"
 
 
@@ -42,7 +45,10 @@ class Asked(msgspec.Struct, frozen=True):
 
 @lru_cache(maxsize=100)
 def media_type(accept: str) -> str:
-    """Return the media type that a client prefers, JSON if it does not say. Raises `RequestError`."""
+    """Return the media type that a client prefers, JSON if it does not say. Raises `RequestError`.
+
+    Events are for who wants them as much as anything else that it names.
+    """
     if not accept or accept == "*/*":
         return JSON
     weights: dict[str, float] = {}
@@ -58,12 +64,14 @@ def media_type(accept: str) -> str:
             elif parameter.startswith("charset=") and parameter[8:].strip('"') not in ("utf-8", "utf8"):
                 weight = 0.0
         weights[kind] = max(weight, weights.get(kind, 0.0))
+    if EVENTS in weights and weights[EVENTS] >= max(weights.values()):
+        return EVENTS
     anything = weights.get("*/*", 0.0)
     best = [(weights.get(kind, weights.get("application/*", anything)), kind) for kind in (JSON, GRAPHQL)]
     explicit = [(weight, kind) for weight, kind in best if kind in weights and weight > 0]
     weight, kind = max(explicit or best, key=lambda each: (each[0], each[1] == GRAPHQL and bool(explicit)))
     if weight <= 0:
-        raise RequestError(406, f"The answer can be {GRAPHQL} or {JSON}")
+        raise RequestError(406, f"The answer can be {GRAPHQL}, {JSON} or {EVENTS}")
     return kind
 
 
