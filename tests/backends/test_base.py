@@ -9,8 +9,10 @@ from hypothesis import strategies as st
 from peoplegraph.backends.base import encode, path
 from peoplegraph.errors import BadInput
 
+VISIBLE = st.characters(codec="utf-8", exclude_categories=("Cc", "Zl", "Zp"))
 
-@given(st.lists(st.text(min_size=1), min_size=1, max_size=4))
+
+@given(st.lists(st.text(VISIBLE, min_size=1), min_size=1, max_size=4))
 def test_every_segment_arrives_as_it_was(segments: list[str]) -> None:
     """Whatever a key has in it, it is one segment, and decodes to itself."""
     encoded = path(*segments)
@@ -19,9 +21,9 @@ def test_every_segment_arrives_as_it_was(segments: list[str]) -> None:
     assert not {".", ".."} & set(encoded.split("/"))
 
 
-@pytest.mark.parametrize("key", ["", "\ud800"])
+@pytest.mark.parametrize("key", ["", "\ud800", "a\0", "a\nb", "\x7f", "\x85", "\u2028", "x" * 2001, "é" * 1001])
 def test_what_cannot_be_a_segment_is_refused(key: str) -> None:
-    """The empty text and a lone surrogate are BAD_INPUT."""
+    """The empty text, a lone surrogate, control characters and absurd lengths are BAD_INPUT."""
     with pytest.raises(BadInput):
         path("a", key)
 

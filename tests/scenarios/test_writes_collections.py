@@ -306,14 +306,19 @@ async def test_too_many_links_are_refused(gateway: Gateway) -> None:
 
 
 async def test_text_that_json_cannot_carry_is_refused(gateway: Gateway) -> None:
-    """A lone surrogate in a reference or in the input is BAD_INPUT, without a call, and no crash."""
+    """A lone surrogate in a reference is BAD_INPUT and in the input InvalidInput, without a call, and no crash."""
     for body in ('"r": "\\ud800", "i": {}', '"r": "X", "i": {"name": "\\ud800"}'):
         gateway.sandbox.ledger.calls.clear()
         response = await gateway.post(
-            content='{"query": "%s", "variables": {%s}}' % ((UPDATE % "created").replace("\n", " "), body),
+            content='{"query": "%s", "variables": {%s}}' % ((UPDATE % ERRORS).replace("\n", " "), body),
             headers={"content-type": "application/json"},
         )
-        assert response.json()["errors"][0]["extensions"]["code"] == "BAD_INPUT"
+        answer = response.json()
+        if "errors" in answer:
+            assert answer["errors"][0]["extensions"]["code"] == "BAD_INPUT"
+        else:
+            (error,) = answer["data"]["result"]["errors"]
+            assert error["issues"] == [{"path": ["input", "name"], "message": "name must be valid Unicode text"}]
         assert gateway.calls == []
 
 

@@ -18,6 +18,7 @@ from peoplegraph.errors import BadInput
 from peoplegraph.graph.cost import Calls
 from peoplegraph.graph.node import Node
 from peoplegraph.graph.person import Person
+from peoplegraph.graph.text import CONTROL
 from peoplegraph.systems import System
 from peoplegraph.upstream.call import NO_HEADERS, Answer, Call
 
@@ -129,13 +130,22 @@ def quoted(text: str) -> str:
     """Percent-encode a key for a path or a query; raises `BadInput` for one that cannot be sent."""
     if _UNRESERVED.fullmatch(text):  # as most keys are
         return text
-    try:
-        encoded = quote(text, safe="")
-    except UnicodeEncodeError:
-        raise BadInput("A key must be valid Unicode text") from None
-    if len(encoded) > MAX_KEY_BYTES:
+    if len(encoded := quote(plain(text), safe="")) > MAX_KEY_BYTES:
         raise BadInput(f"A key may have at most {MAX_KEY_BYTES} bytes, percent-encoded")
     return encoded
+
+
+def plain(text: str) -> str:
+    """Return a key that may be sent; raises `BadInput` for one that nobody can have meant."""
+    if CONTROL.search(text):
+        raise BadInput("A key may not have control characters")
+    try:
+        size = len(text.encode())
+    except UnicodeEncodeError:
+        raise BadInput("A key must be valid Unicode text") from None
+    if size > MAX_KEY_BYTES:
+        raise BadInput(f"A key may have at most {MAX_KEY_BYTES} bytes")
+    return text
 
 
 def _segment(text: str) -> str:

@@ -3,6 +3,7 @@
 import json
 import logging
 from collections.abc import Callable, Mapping
+from dataclasses import is_dataclass
 from functools import wraps
 from typing import Any
 
@@ -92,6 +93,6 @@ def _plain(value: Any) -> Any:
         return value[:MAX_CHARACTERS]
     if isinstance(value, list):
         return [_plain(item) for item in value]
-    if hasattr(value, "__strawberry_definition__"):
+    if is_dataclass(value):
         return {to_camel_case(name): _plain(each) for name, each in vars(value).items() if each is not None}
     return value

@@ -159,6 +159,8 @@ def asked(given: Any) -> Asked:
     document = _wanted(given)
     if variables is not None and not isinstance(variables, dict):
         raise RequestError(400, "The GraphQL operation's `variables` must be an object or null")
+    if variables and not _is_small(variables):
+        raise RequestError(413, f"The operation's `variables` may have at most {MAX_VARIABLES:,} values")
     if name is not None and not isinstance(name, str):
         raise RequestError(400, "The GraphQL operation's `operationName` must be a string or null")
     return Asked(document, variables, name)
@@ -185,6 +187,24 @@ def _wanted(given: dict[str, Any]) -> Wanted:
     if not text and hashed is None and document_id is None:
         raise RequestError(400, "The request must have a `query`, which is a string")
     return Wanted(text or None, document_id, hashed)
+
+
+MAX_VARIABLES = 20_000
+"""How many values the variables of an operation may have, lists and objects entered."""
+
+
+def _is_small(variables: dict[str, Any]) -> bool:
+    left = MAX_VARIABLES
+    waiting: list[Any] = [variables]
+    while waiting and left >= 0:
+        outer = waiting.pop()
+        left -= len(outer)
+        waiting += [
+            inner
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+            if inner.__class__ in (dict, list)
+        ]
+    return left >= 0
 
 
 _ID_NAMES = ("documentId", "doc_id", "id")

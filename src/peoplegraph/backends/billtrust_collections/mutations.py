@@ -22,6 +22,7 @@ from peoplegraph.errors import NotFound as Missing
 from peoplegraph.graph.audit import writes
 from peoplegraph.graph.scalars import JSON
 from peoplegraph.graph.scopes import scoped
+from peoplegraph.graph.text import text_issues
 from peoplegraph.graph.user_errors import REFUSALS, LinkError, UserError, refuse, user_error
 from peoplegraph.systems import System
 from peoplegraph.upstream.call import Answer
@@ -62,7 +63,7 @@ class RepresentativeInput:
     def body(self) -> dict[str, Any]:
         """Return the vendor's body, or raise `Invalid` for what is known to be refused."""
         body = named(self, REQUEST_FIELDS)
-        issues = []
+        issues = text_issues(self)
         if body.get("language") and not re.fullmatch("[A-Za-z]{2}", body["language"]):
             issues.append(Issue(INPUT_PATHS["language"], "A language is two letters (ISO 639-1)"))
         if not isinstance(body.get("custom_fields", {}), dict | None):

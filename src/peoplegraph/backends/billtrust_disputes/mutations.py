@@ -17,6 +17,7 @@ from peoplegraph.context import Info
 from peoplegraph.errors import BadResponse, Forbidden, Issue, Refused
 from peoplegraph.graph.audit import writes
 from peoplegraph.graph.scopes import scoped
+from peoplegraph.graph.text import text_issues
 from peoplegraph.graph.user_errors import REFUSALS, UserError, refuse, user_error
 from peoplegraph.systems import System
 from peoplegraph.upstream.call import Answer
@@ -91,7 +92,8 @@ class AssigneeInput:
             person["address"] = address and named(address, dict(zip(ADDRESS_FIELDS, ADDRESS_FIELDS, strict=True)))
         if person:
             body["person"] = person
-        issues = [
+        issues = text_issues(self)
+        issues += [
             Issue(("input", name), f"{name} may not be null")
             for name in BOOLEANS
             if name in body and body[name] is None

@@ -6,6 +6,7 @@ from typing import Annotated
 import strawberry
 
 from peoplegraph.access.scopes import Scope
+from peoplegraph.backends.base import plain
 from peoplegraph.backends.batching import load_many
 from peoplegraph.backends.rpm import wire
 from peoplegraph.backends.rpm.loaders import ByAgency, ByAssignment, ById, RepKey, RpmLoaders
@@ -256,9 +257,9 @@ class RepLookup:
         if self.rep_id is not None:
             return ById(self.rep_id.value)
         if self.assignment is not None:
-            return ByAssignment(self.assignment.value.supplier_id, self.assignment.value.code)
+            return ByAssignment(self.assignment.value.supplier_id, plain(self.assignment.value.code))
         assert self.agency_and_name is not None  # noqa: S101  # @oneOf has seen to it
-        return ByAgency(self.agency_and_name.value.agency_id, self.agency_and_name.value.name)
+        return ByAgency(self.agency_and_name.value.agency_id, plain(self.agency_and_name.value.name))
 
 
 def phone_kind(type_code: int) -> PhoneKind:

@@ -18,6 +18,7 @@ from peoplegraph.errors import BadResponse, Issue
 from peoplegraph.graph.audit import writes
 from peoplegraph.graph.person import PhoneKind
 from peoplegraph.graph.scopes import scoped
+from peoplegraph.graph.text import text_issues
 from peoplegraph.graph.user_errors import REFUSALS, UserError, refuse, user_error
 from peoplegraph.systems import System
 from peoplegraph.upstream.call import Answer
@@ -255,7 +256,8 @@ def merge(record: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
 
 def _body(input: RepInput | CreateRepInput) -> dict[str, Any]:
     """Return the vendor's `Rep`, or raise `Invalid` for what is known to be refused."""
-    issues = [
+    issues = text_issues(input)
+    issues += [
         Issue(("input", name), f"{name} may not be null")
         for attribute in NOT_NULL
         if (given := getattr(input, attribute, None)) is not None and getattr(given, "value", given) is None
