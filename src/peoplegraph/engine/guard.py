@@ -23,7 +23,7 @@ class Denied:
         self._needs = needs
         self._requires = requires
         self._denial = denial
-        self.middleware = MiddlewareManager(self._instead)
+        self.middleware = MiddlewareManager(self)
 
     def __repr__(self) -> str:
         return f"<Denied {sorted(self._needs)}>"
@@ -37,10 +37,10 @@ class Denied:
         """Return the error of a field that is not resolved."""
         return self._denial(need)
 
-    def _instead(
+    def resolve(
         self, resolve: Callable[..., Any], source: Any, info: GraphQLResolveInfo[Any], **arguments: Any
     ) -> Any:
-        """Resolve a field, or refuse to, where graphql-core executes."""
+        """Resolve a field, or refuse to, where graphql-core executes: the manager calls a method of this name."""
         definition = info.parent_type.fields.get(info.field_name)
         need = self.need(definition) if definition is not None else None
         if need is not None:

@@ -1,0 +1,1 @@
+"""Callers: keys, tokens, quotas, and trusted documents."""
