@@ -43,6 +43,10 @@ class Gateway:
         headers = {"apollo-require-preflight": "1", **request.pop("headers", {})}
         return await self._client.get("/graphql", headers=headers, **request)
 
+    async def request(self, method: str, **request: Any) -> httpx.Response:
+        """Send a request with any method."""
+        return await self._client.request(method, "/graphql", **request)
+
     async def ask(self, query: str, headers: Mapping[str, str] | None = None, **variables: Any) -> Reply:
         """Ask, whatever comes back."""
         self.sandbox.ledger.calls.clear()

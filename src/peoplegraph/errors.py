@@ -241,7 +241,7 @@ class Invalid(Refused):
         self.issues = tuple(issues)
 
 
-_SUGGESTION = re.compile(r"\s*Did you mean .*\?$", re.DOTALL)
+_SUGGESTION = re.compile(r"\s*Did you mean [^?]*\?")
 
 
 def describe(error: GraphQLError, request_id: str, *, suggests: bool = True) -> GraphQLFormattedError:

@@ -60,9 +60,8 @@ def parse_manifest(content: Any) -> dict[str, str]:
     if isinstance(content, dict) and "operations" in content and isinstance(content["operations"], list):
         if content.get("format") != APOLLO_FORMAT or content.get("version") != 1:
             raise ValueError(f"its format must be {APOLLO_FORMAT}, version 1")
-        content = {
-            each.get("id"): each.get("body") if isinstance(each, dict) else None for each in content["operations"]
-        }
+        entries = [each if isinstance(each, dict) else {} for each in content["operations"]]
+        content = {each.get("id"): each.get("body") for each in entries}
     if not isinstance(content, dict) or not all(
         isinstance(each, str) and each for pair in content.items() for each in pair
     ):

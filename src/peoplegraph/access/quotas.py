@@ -106,7 +106,10 @@ class Quota:
 class Quotas:
     """The quotas of all callers, each counted in this process alone."""
 
-    def __init__(self, *, requests_per_second: float, calls_per_minute: float, at_once: int) -> None:
+    def __init__(
+        self, *, requests_per_second: float, calls_per_minute: float, at_once: int, most: int = MAX_CALLERS
+    ) -> None:
+        self._most = most
         self._requests_per_second = requests_per_second
         self._calls_per_minute = calls_per_minute
         self._at_once = at_once
@@ -121,7 +124,7 @@ class Quotas:
         quota = self._quotas.get(key)
         if quota is None:
             quota = self._quotas[key] = self._made(now)
-            if len(self._quotas) > MAX_CALLERS:
+            if len(self._quotas) > self._most:
                 self._forget_one()
         else:
             self._quotas.move_to_end(key)
