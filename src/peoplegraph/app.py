@@ -107,6 +107,8 @@ def create_app(settings: Settings | None = None) -> Starlette:
         origins=settings.cors_origins,
         most=settings.caller_sockets,
         most_operations=settings.max_socket_operations,
+        init_s=settings.socket_init_s,
+        idle_s=settings.socket_idle_s,
     )
     http = _for_other_origins(endpoint, settings.cors_origins, read_headers)
     return Gateway(http, sockets, Hosts(settings.hosts), lifespan=lifespan)

@@ -2,15 +2,19 @@
 
 import asyncio
 import json
+from contextlib import suppress
 from typing import Any
 
 import pytest
 import uvicorn
 from uvicorn.server import ServerState
 
+from peoplegraph import create_app
 from peoplegraph.cli import UVICORN
+from peoplegraph.sandbox import Blocks
 from peoplegraph.sandbox.serving import serving
 from peoplegraph.web.server import Protocol
+from tests.gateway import settings_for
 
 BIG = b"x" * 300_000
 
@@ -96,3 +100,68 @@ async def test_what_is_no_http_is_refused() -> None:
     """With a 400, which is sent before the connection is closed."""
     async with serving((app,), "127.0.0.1", 0, **UVICORN) as (server,):
         assert (await ask(server.url, json.dumps("nonsense") + "\r\n\r\n")).startswith(b"HTTP/1.1 400 ")
+
+
+async def raw(url: str, *parts: bytes, pause_s: float = 0) -> bytes:
+    """Send parts, with a pause after each; return what comes until the server closes."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(url.rsplit(":", 1)[1]))
+    try:
+        with suppress(ConnectionError):  # who is refused may still be writing
+            for part in parts:
+                writer.write(part)
+                await asyncio.sleep(pause_s)
+        answer = b""
+        with suppress(ConnectionError):
+            while chunk := await asyncio.wait_for(reader.read(1000), 5):
+                answer += chunk
+        return answer
+    finally:
+        writer.close()
+
+
+HEAD = b"GET / HTTP/1.1\r\nhost: x\r\n"
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        HEAD + b"a: " + b"x" * 40_000 + b"\r\n\r\n",
+        HEAD + b"a: " + b"x" * 400_000,
+        HEAD + b"".join(b"a%d: x\r\n" % number for number in range(200)) + b"\r\n",
+        HEAD + b"x" * 40_000 + b": y\r\n\r\n",
+        b"GET /" + b"x" * 100_000,
+    ],
+)
+async def test_a_large_head_is_refused(head: bytes) -> None:
+    """A request's line and headers are read up to a bound, and 100 headers: beyond, it is a 431 and the end."""
+    async with serving((app,), "127.0.0.1", 0, **UVICORN) as (server,):
+        for before in (b"", HEAD + b"\r\n"):
+            answer = await raw(server.url, before, head)
+            assert b"HTTP/1.1 431 " in answer or len(head) > 300_000  # then it may be cut off before it hears
+        assert (await raw(server.url, HEAD + b"connection: close\r\n\r\n")).startswith(b"HTTP/1.1 200")
+
+
+async def test_a_slow_head_is_refused() -> None:
+    """A client that drips its headers, or says nothing at all, is not waited for; a slow body is another matter."""
+
+    class Hasty(Protocol):
+        head_s = 0.2
+
+    async with serving((app,), "127.0.0.1", 0, **(UVICORN | {"http": Hasty})) as (server,):
+        for before in (b"", HEAD + b"\r\n"):
+            answer = await raw(server.url, before, *(bytes([byte]) for byte in HEAD[:3]), pause_s=0.05)
+            assert b"HTTP/1.1 408 " in answer
+        assert b"HTTP/1.1 408 " in await raw(server.url)
+        post = b"POST / HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 2\r\n\r\n"
+        assert (await raw(server.url, post, b"a", b"b", pause_s=0.3)).startswith(b"HTTP/1.1 200")
+
+
+async def test_a_slow_body_is_refused(blocks: Blocks) -> None:
+    """A body that does not come within the request's time is a 408."""
+    app = create_app(settings_for(blocks, deadline_s=0.2))
+    head = b"POST /graphql HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
+    head += b"content-length: 99\r\n\r\n{"
+    async with serving((app,), "127.0.0.1", 0, lifespan="on", **UVICORN) as (server,):
+        answer = await raw(server.url, head)
+    assert answer.startswith(b"HTTP/1.1 408 ")
+    assert b"BAD_REQUEST" in answer

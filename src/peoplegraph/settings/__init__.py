@@ -188,6 +188,14 @@ class Settings(BaseSettings):
     max_socket_operations: int = Field(
         default=50, ge=1, description="Operations that may be under way on one WebSocket."
     )
+    socket_init_s: float = Field(
+        default=3, gt=0, description="Seconds in which whoever opens a WebSocket must say who it is."
+    )
+    socket_idle_s: float = Field(
+        default=300,
+        gt=0,
+        description="Seconds for which a WebSocket may be open without an operation or a message.",
+    )
     collections: CollectionsSettings = CollectionsSettings()
     disputes: DisputesSettings = DisputesSettings()
     rpm: RpmSettings = RpmSettings()

@@ -13,9 +13,6 @@ MAX_HEAD_BYTES = 32 * 1024
 
 MAX_HEADERS = 100
 
-HEAD_S = 10.0
-"""How long a client may take for them."""
-
 _outboxes: WeakKeyDictionary[asyncio.AbstractEventLoop, Outbox] = WeakKeyDictionary()
 """One for all connections of a loop."""
 
@@ -48,7 +45,10 @@ class Gathering:
 
 
 class Protocol(HttpToolsProtocol):
-    """HTTP/1.1, head and body of a response in one write."""
+    """HTTP/1.1, head and body of a response in one write, and a bound to what a request's head may be."""
+
+    head_s = 10.0
+    """How long a client may take for a request's line and headers."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         """Begin a connection."""
@@ -56,7 +56,7 @@ class Protocol(HttpToolsProtocol):
         self._gathering = Gathering(transport, outbox)
         self._head_bytes = self._headers_read = 0
         self._in_head = True
-        self._late: asyncio.TimerHandle | None = self.loop.call_later(HEAD_S, self._refuse_late)
+        self._late: asyncio.TimerHandle | None = self.loop.call_later(self.head_s, self._refuse_late)
         super().connection_made(self._gathering)  # type: ignore[arg-type]  # it is one in all that is used
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -74,7 +74,7 @@ class Protocol(HttpToolsProtocol):
         if self._head_bytes > MAX_HEAD_BYTES:
             return self._refuse(431)
         if self._late is None:
-            self._late = self.loop.call_later(HEAD_S, self._refuse_late)
+            self._late = self.loop.call_later(self.head_s, self._refuse_late)
         return None
 
     def on_message_begin(self) -> None:

@@ -24,12 +24,6 @@ from peoplegraph.web.refusals import as_request_error, bug, graphql_error
 
 PROTOCOL = "graphql-transport-ws"
 
-INIT_S = 3.0
-"""How long a client may take to say who it is: what the library graphql-ws gives."""
-
-IDLE_S = 300.0
-"""How long a connection may be without an operation or a message."""
-
 MAX_ID_CHARACTERS = 100
 
 log = logging.getLogger(__name__)
@@ -56,12 +50,16 @@ class Sockets:
         origins: Collection[str] = (),
         most: int = 10,
         most_operations: int = 50,
+        init_s: float = 3,
+        idle_s: float = 300,
     ) -> None:
         self.operations = operations
         self.gate = gate
         self.quotas = quotas
         self.most = most
         self.most_operations = most_operations
+        self.init_s = init_s
+        self.idle_s = idle_s
         self._read_headers = read_headers
         self._origins = frozenset(origins)
 
@@ -107,13 +105,13 @@ class _Connection:
     async def serve(self) -> None:
         """Take messages. Raises `Closed` or `WebSocketDisconnect`."""
         try:
-            async with asyncio.timeout(INIT_S):
+            async with asyncio.timeout(self._sockets.init_s):
                 await self._init()
         except TimeoutError:
             raise Closed(4408, "Connection initialisation timeout") from None
         while True:
             try:
-                async with asyncio.timeout(IDLE_S):
+                async with asyncio.timeout(self._sockets.idle_s):
                     message = await self._message()
             except TimeoutError:
                 if self._tasks:
