@@ -15,6 +15,8 @@ class Scripted:
 
     url: str
     requests: list[str] = field(default_factory=list)
+    heads: list[str] = field(default_factory=list)
+    """The whole heads of the requests."""
 
 
 def http(status: int, body: bytes | str = b"", *headers: str) -> bytes:
@@ -38,6 +40,7 @@ async def scripted(script: Script, *, close_after: bool = False, drip_s: float =
         writers.add(writer)
         try:
             while head := await _head(reader):
+                upstream.heads.append(head)
                 line, *headers = head.split("\r\n")
                 request = line.rsplit(" ", 1)[0]
                 upstream.requests.append(request)
