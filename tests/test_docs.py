@@ -12,21 +12,27 @@ from typing import Any, get_args
 import pytest
 
 import peoplegraph.errors as error_tree
+from peoplegraph.access.caller import KeysUnavailable, Unauthenticated
+from peoplegraph.access.quotas import TooMany
+from peoplegraph.access.scopes import DATA
 from peoplegraph.sandbox.faults import CallFault, Fault
 from peoplegraph.settings import variables
+from peoplegraph.web.refusals import as_request_error
 from tests.conftest import MakeGateway
 from tests.gateway import Gateway
 from tests.test_schema import SCHEMA
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+SECURITY = (ROOT / "docs/security.md").read_text(encoding="utf-8")
 BACKEND = (ROOT / "docs/adding-a-backend.md").read_text(encoding="utf-8")
+REFUSALS = (Unauthenticated("x"), KeysUnavailable("x"), TooMany("x", 1))
 EXAMPLES = re.findall(r"```graphql\n(.*?)```\n\n```json\n(.*?)```", README, re.DOTALL)
 
 
-def table(heading: str) -> dict[str, str]:
-    """Return the rows of the README's table whose first column is headed so: first cell, and the others."""
-    text = README.split(f"| {heading} |", 1)[1].split("\n\n", 1)[0]
+def table(heading: str, page: str = README) -> dict[str, str]:
+    """Return the rows of a page's table whose first column is headed so: first cell, and the others."""
+    text = page.split(f"| {heading} |", 1)[1].split("\n\n", 1)[0]
     rows = [row.strip("| ").split(" | ", 1) for row in text.splitlines()[2:]]
     return {row[0].strip(): row[1] for row in rows}
 
@@ -56,18 +62,19 @@ async def test_five_calls_are_five_calls(gateway: Gateway) -> None:
 
 
 def test_every_setting_is_in_the_readme() -> None:
-    """The settings' table has every variable and its default, and no other."""
+    """The tables there and in docs/security.md have every variable and its default, and no other."""
     listed: dict[str, str] = {}
-    for cell, rest in table("variable").items():
+    for cell, rest in (table("variable") | table("variable", SECURITY)).items():
         names = re.findall(r"`([^`]+)`", cell)
         defaults = rest.split(" | ")[0].split(", ")
         for index, name in enumerate(names):
             listed[name.replace("…_", "PEOPLEGRAPH_")] = defaults[min(index, len(defaults) - 1)].strip("` |")
     assert listed.keys() == {name for name, _ in variables()}
     for name, field in variables():
-        if field.default not in ("", None):
+        if field.default not in ("", None, (), frozenset(DATA)):
             default = getattr(field.default, "value", field.default)
-            assert listed[name] == str(default), name
+            written = ",".join(default) if isinstance(default, tuple) else str(default)
+            assert listed[name] == written, name
 
 
 def test_every_error_code_is_in_the_readme() -> None:
@@ -75,7 +82,8 @@ def test_every_error_code_is_in_the_readme() -> None:
     listed = {code for cell in table("code") for code in re.findall(r"`([^`]+)`", cell)}
     tree = {kind.code for kind in vars(error_tree).values() if isinstance(kind, type) and hasattr(kind, "code")}
     graphql = {"GRAPHQL_PARSE_FAILED", "GRAPHQL_VALIDATION_FAILED", "BAD_REQUEST", "INTERNAL"}
-    assert listed == tree | graphql
+    refusals = {as_request_error(refusal).code for refusal in REFUSALS}
+    assert listed == tree | graphql | refusals
 
 
 NEW = '{ departmentId: "dep-01", email: "a@b.example" }'
@@ -144,17 +152,17 @@ def test_the_readmes_table_of_queries_is_complete() -> None:
 
 
 def test_the_promises_have_tests_and_settings() -> None:
-    """Every test and every setting that the page on resilience names exists."""
-    page = (ROOT / "docs/resilience.md").read_text(encoding="utf-8")
+    """Every test and every setting that the pages on resilience and security name exists."""
+    page = (ROOT / "docs/resilience.md").read_text(encoding="utf-8") + SECURITY
     tests = {
         name
         for path in (ROOT / "tests").rglob("test_*.py")
         for name in re.findall(r"def (test_\w+)", path.read_text(encoding="utf-8"))
     }
     named = set(re.findall(r"`(test_\w+)`", page))
-    assert len(named) > 20
+    assert len(named) > 80
     assert named <= tests
-    assert set(re.findall(r"`(PEOPLEGRAPH_\w+)`", page)) <= {name for name, _ in variables()}
+    assert set(re.findall(r"`(PEOPLEGRAPH_[A-Z_]+)`", page)) <= {name for name, _ in variables()}
 
 
 def test_every_fault_is_in_the_docs() -> None:

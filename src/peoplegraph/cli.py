@@ -5,7 +5,6 @@ import difflib
 import gc
 import json
 import logging
-import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Sequence
@@ -27,7 +26,7 @@ from peoplegraph.sandbox import Running, Sandbox
 from peoplegraph.sandbox.faults import Fault, FaultError, parse
 from peoplegraph.sandbox.serving import listen, serving
 from peoplegraph.schema import print_schema
-from peoplegraph.settings import PREFIX, CredentialMode, CurrentAssignee, Settings, SettingsError
+from peoplegraph.settings import PREFIX, CredentialMode, CurrentAssignee, Settings, SettingsError, pass_on
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 
@@ -97,8 +96,7 @@ def demo(host: Host = None, port: Port = None, data: Data = None) -> None:
 @app.command()
 def serve(host: Host = None, port: Port = None) -> None:
     """Start the gateway over the systems that the settings name."""
-    for name, value in _overrides(host, port).items():
-        os.environ[f"{PREFIX}{name}".upper()] = str(value)  # for the workers, which read the settings themselves
+    pass_on(_overrides(host, port))
     settings = Settings.load()
     create_app(settings)  # to say in one line what is wrong with the files that it reads
     listen(settings.host, settings.port).close()

@@ -87,6 +87,22 @@ async def test_caller_or_gateway_falls_back(gateway_with: MakeGateway) -> None:
     assert reply.codes == {"assignee": "FORBIDDEN"}
 
 
+async def test_the_vendors_refusal_names_the_permission(gateway_with: MakeGateway) -> None:
+    """A 403 to the caller's own credential is FORBIDDEN, of a mutation PermissionDenied, with what is needed."""
+    gateway = await gateway_with(disputes={"credential": "caller-or-gateway"})
+    wrong = {"X-Billtrust-Api-Key": "wrong"}
+    reply = await gateway.ask('{ assignee(by: { assigneeId: "asg-0001" }) { assigneeId } }', headers=wrong)
+    assert reply.errors[0]["extensions"]["permission"] == "Dispute Configuration : READ"
+    assert gateway.recorded[0].headers["x-billtrust-api-key"] == "wrong"
+    reply = await gateway.ask(
+        """mutation { deleteAssignee(by: { assigneeId: "asg-0001" }) {
+          errors { __typename ... on PermissionDenied { permission } } } }""",
+        headers=wrong,
+    )
+    (error,) = reply.data["deleteAssignee"]["errors"]
+    assert error == {"__typename": "PermissionDenied", "permission": "Dispute Configuration : DELETE"}
+
+
 async def test_a_credential_that_cannot_be_sent(gateway_with: MakeGateway) -> None:
     """A caller's header that is not ASCII is refused, without a call."""
     gateway = await gateway_with(rpm={"credential": "caller-or-gateway"})

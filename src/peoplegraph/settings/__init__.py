@@ -5,7 +5,7 @@ From `PEOPLEGRAPH_…` variables, then a `.env` file, then the TOML file that `P
 
 import difflib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -47,6 +47,7 @@ __all__ = [
     "TrustMode",
     "UpstreamEngine",
     "is_loopback",
+    "pass_on",
     "proxy_for",
     "unknown_variables",
     "variables",
@@ -300,6 +301,12 @@ class Settings(BaseSettings):
     def configured(self) -> dict[System, SystemSettings]:
         """The systems that have a URL, in the order of `System`."""
         return {system: block for system in System if (block := self.system(system)).url}
+
+
+def pass_on(overrides: Mapping[str, Any]) -> None:
+    """Put settings into the environment, for the processes that this one starts and that read it themselves."""
+    for name, value in overrides.items():
+        os.environ[f"{PREFIX}{name}".upper()] = str(value)
 
 
 def proxy_for(url: str) -> str | None:
