@@ -1,18 +1,25 @@
 """Who asks."""
 
+from collections.abc import Iterable
 from typing import Literal
-
-import msgspec
 
 from peoplegraph.access.scopes import Scope
 
 
-class Caller(msgspec.Struct, frozen=True):
+class Caller:
     """Somebody who was let in, with what they may do; `name` is that of a key, or the subject of a token."""
 
-    name: str
-    kind: Literal["key", "token", "open"]
-    scopes: frozenset[Scope]
+    __slots__ = ("grants", "kind", "name", "scopes")
+
+    def __init__(self, name: str, kind: Literal["key", "token", "open"], scopes: Iterable[Scope]) -> None:
+        self.name = name
+        self.kind = kind
+        self.scopes = frozenset(scopes)
+        self.grants = " ".join(sorted(self.scopes))
+        """The scopes as text, which is looked up in less time than a set."""
+
+    def __repr__(self) -> str:
+        return f"<Caller {self}: {self.grants}>"
 
     def __str__(self) -> str:
         return f"{self.kind} {self.name}"

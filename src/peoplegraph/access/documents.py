@@ -177,6 +177,8 @@ class NamedDocuments:
         or `BadInput` where text and hash do not belong together.
         """
         named = wanted.document_id or wanted.sha256
+        if named is None and self._trusted is None:
+            return wanted.text or ""
         if self._trusted is not None:
             found = self._trusted.get(named) if named is not None else None
             if found is not None:

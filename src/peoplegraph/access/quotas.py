@@ -61,6 +61,7 @@ class Quota:
     def __init__(self, requests: Bucket | None, calls: Bucket | None, at_once: int) -> None:
         self.requests = requests
         self.calls = calls
+        self.has_rates = requests is not None or calls is not None
         self.at_once = at_once
         self.under_way = 0
         self.sockets = 0
@@ -73,13 +74,16 @@ class Quota:
         """Count a request, until its `end`. Raises `TooMany`, and then it is not counted."""
         if self.under_way >= self.at_once:
             raise TooMany(f"{self.under_way} requests are under way, and there may be no more at once", 1)
+        if self.has_rates:
+            self._take(now)
+        self.under_way += 1
+
+    def _take(self, now: float) -> None:
         for bucket, what in ((self.requests, "requests"), (self.calls, "upstream calls")):
             if bucket is not None and bucket.left(now) < 1:
                 window = "second" if bucket.window_s == 1 else "minute"
                 raise TooMany(f"There may be {bucket.most:g} {what} a {window}", bucket.wait_s(now))
-        if self.requests is not None:
-            self.requests.take(now)
-        self.under_way += 1
+        self.count(now, 1)
 
     def count(self, now: float, requests: int) -> None:
         """Count more requests, that came in one."""
@@ -92,8 +96,6 @@ class Quota:
 
     def headers(self, now: float) -> dict[str, str]:
         """Return `RateLimit-Policy` and `RateLimit`, as draft-ietf-httpapi-ratelimit-headers-10 has them."""
-        if self.requests is None and self.calls is None:
-            return {}
         buckets = [bucket for bucket in (self.requests, self.calls) if bucket is not None]
         return {
             "RateLimit-Policy": ", ".join(f'"{b.name}";q={math.floor(b.most)};w={b.window_s:g}' for b in buckets),

@@ -20,6 +20,9 @@ class Scope(StrEnum):
     ADHOC = "adhoc"
     """Send documents that are not trusted, where the gateway enforces that all are."""
 
+    __hash__ = str.__hash__
+    """Enum's own hashes the name, in Python, and scopes are looked up in each request."""
+
 
 SYSTEMS: Mapping[str, System] = {
     "representatives": System.COLLECTIONS,

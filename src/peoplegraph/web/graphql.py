@@ -169,7 +169,7 @@ class Endpoint:
             method,
             text,
             kind,
-            asking.caller.scopes,
+            asking.caller.grants,
             *map(asking.headers.get, self._read_headers.credential_headers),
         )
 
@@ -193,7 +193,7 @@ def _wants_page(accept: str, scope: Scope) -> bool:
 
 
 def _limits(quota: Quota | None) -> Mapping[str, str]:
-    return quota.headers(asyncio.get_running_loop().time()) if quota is not None else {}
+    return quota.headers(asyncio.get_running_loop().time()) if quota is not None and quota.has_rates else {}
 
 
 async def _refuse(

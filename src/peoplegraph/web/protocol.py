@@ -169,6 +169,8 @@ def asked(given: Any) -> Asked:
 def _wanted(given: dict[str, Any]) -> Wanted:
     """Read which document is meant: by its text, an id as Relay and graphql-codegen send it, or Apollo's hash."""
     text = given.get("query")
+    if text.__class__ is str and text and "extensions" not in given and _ID_NAMES.isdisjoint(given):
+        return Wanted(text, None, None)
     if text is not None and not isinstance(text, str):
         raise RequestError(400, "The request's `query` must be a string")
     extensions = given.get("extensions")
@@ -207,7 +209,7 @@ def _is_small(variables: dict[str, Any]) -> bool:
     return left >= 0
 
 
-_ID_NAMES = ("documentId", "doc_id", "id")
+_ID_NAMES = frozenset(("documentId", "doc_id", "id"))
 """What the id of a trusted document is called: by the specification's draft, and by Relay's documentation."""
 
 
