@@ -99,8 +99,9 @@ async def test_graphiqls_page_keeps_everything_foreign_out(gateway: Gateway) -> 
         nonce = re.fullmatch(r"'nonce-([\w-]{20,})' 'strict-dynamic'", policy["script-src"])
         assert nonce is not None
         nonces.add(nonce[1])
-        scripts = re.findall(r"<script[^>]*>", page.text)
-        assert scripts
+        scripts = re.findall(r"<(?:script|style|link)[\s>][^>]*", page.text)
+        assert len(scripts) > 5
+        assert "unsafe" not in page.headers["content-security-policy"]
         assert all(f'nonce="{nonce[1]}"' in script for script in scripts)
         assert not re.search(r"\son\w+=", page.text)
         assert policy["default-src"] == policy["base-uri"] == policy["frame-ancestors"] == "'none'"
