@@ -54,7 +54,7 @@ class Protocol(HttpToolsProtocol):
         """Begin a connection."""
         outbox = _outboxes.setdefault(asyncio.get_running_loop(), Outbox())
         self._gathering = Gathering(transport, outbox)
-        self._head_bytes = self._headers_read = 0
+        self._head_bytes = self._parsed_bytes = 0
         self._in_head = True
         self._late: asyncio.TimerHandle | None = self.loop.call_later(self.head_s, self._refuse_late)
         super().connection_made(self._gathering)  # type: ignore[arg-type]  # it is one in all that is used
@@ -81,15 +81,17 @@ class Protocol(HttpToolsProtocol):
         """Begin a request."""
         super().on_message_begin()
         self._in_head = True
-        self._headers_read = 0
+        self._parsed_bytes = 0
+
+    def on_url(self, url: bytes) -> None:
+        """Take the line's target, or a part of it."""
+        super().on_url(url)
+        self._check(len(url))
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a header."""
         super().on_header(name, value)
-        self._headers_read += len(name) + len(value)
-        if self._headers_read > MAX_HEAD_BYTES or len(self.headers) > MAX_HEADERS:
-            self._refuse(431)
-            raise ValueError("the head is too large")
+        self._check(len(name) + len(value))
 
     def on_headers_complete(self) -> None:
         """Begin to answer."""
@@ -101,6 +103,12 @@ class Protocol(HttpToolsProtocol):
         """Refuse what is no HTTP, unless it is refused already."""
         if not self._gathering.is_closing():
             super().send_400_response(msg)
+
+    def _check(self, more: int) -> None:
+        self._parsed_bytes += more
+        if self._parsed_bytes > MAX_HEAD_BYTES or len(self.headers) > MAX_HEADERS:
+            self._refuse(431)
+            raise ValueError("the head is too large")
 
     def _refuse_late(self) -> None:
         self._late = None
