@@ -2,17 +2,11 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 from starlette.applications import Starlette
-from starlette.middleware.cors import CORSMiddleware
-from starlette.responses import PlainTextResponse
-from starlette.routing import Route, WebSocketRoute
-from starlette.types import ASGIApp, Receive, Scope, Send
-from starlette.websockets import WebSocketClose
 
 from peoplegraph.access.documents import AutomaticQueries, NamedDocuments, TrustedDocuments
 from peoplegraph.access.gate import Gate
@@ -28,13 +22,12 @@ from peoplegraph.settings import Settings, TrustMode, unknown_variables
 from peoplegraph.systems import System
 from peoplegraph.upstream import Upstream, build_upstream
 from peoplegraph.web.asking import Asking, ReadHeaders
+from peoplegraph.web.gateway import Gateway, for_other_origins
 from peoplegraph.web.graphql import Endpoint, deadline_s
 from peoplegraph.web.hosts import Hosts
 from peoplegraph.web.operations import Operations
 from peoplegraph.web.sharing import Sharing
 from peoplegraph.web.socket import Sockets
-
-PATH = "/graphql"
 
 log = logging.getLogger(__name__)
 
@@ -110,7 +103,7 @@ def create_app(settings: Settings | None = None) -> Starlette:
         init_s=settings.socket_init_s,
         idle_s=settings.socket_idle_s,
     )
-    http = _for_other_origins(endpoint, settings.cors_origins, read_headers)
+    http = for_other_origins(endpoint, settings.cors_origins, read_headers)
     return Gateway(http, sockets, Hosts(settings.hosts), lifespan=lifespan)
 
 
@@ -136,44 +129,6 @@ def _trusted(settings: Settings, engine: Engine) -> TrustedDocuments | None:
         return None
     paths = map(Path, settings.trusted_manifest)
     return TrustedDocuments(settings.trusted_documents, paths, engine.documents.errors)
-
-
-def _for_other_origins(endpoint: Endpoint, origins: Collection[str], read_headers: ReadHeaders) -> ASGIApp:
-    """Let pages of other origins ask, if there are any."""
-    if not origins:
-        return endpoint
-    return CORSMiddleware(
-        endpoint,
-        allow_origins=origins,
-        allow_methods=["GET", "POST"],
-        allow_headers=[*read_headers.names],
-        expose_headers=["RateLimit", "RateLimit-Policy", "Retry-After", "WWW-Authenticate", "X-Request-Id"],
-    )
-
-
-class Gateway(Starlette):
-    """Starlette's application, past which the endpoint is met: its own middleware and routes cost 20 us a request.
-
-    With middleware of somebody else's they are passed.
-    """
-
-    def __init__(self, endpoint: ASGIApp, sockets: Sockets, hosts: Hosts, **options: Any) -> None:
-        super().__init__(routes=[Route(PATH, endpoint), WebSocketRoute(PATH, sockets)], **options)
-        self._endpoint = endpoint
-        self._hosts = hosts
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request."""
-        if scope["type"] != "lifespan" and not self._hosts.allow(scope["headers"]):
-            if scope["type"] == "websocket":
-                await WebSocketClose()(scope, receive, send)
-                return
-            refused = PlainTextResponse("This is not a name of this gateway (PEOPLEGRAPH_ALLOWED_HOSTS)\n", 400)
-            await refused(scope, receive, send)
-        elif scope["type"] == "http" and scope["path"] == PATH and not self.user_middleware:
-            await self._endpoint(scope, receive, send)
-        else:
-            await super().__call__(scope, receive, send)
 
 
 def _say(settings: Settings) -> None:
