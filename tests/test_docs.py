@@ -14,8 +14,8 @@ import pytest
 import peoplegraph.errors as error_tree
 from peoplegraph.access.caller import KeysUnavailable, Unauthenticated
 from peoplegraph.access.quotas import TooMany
-from peoplegraph.access.scopes import DATA
 from peoplegraph.sandbox.faults import CallFault, Fault
+from peoplegraph.scopes import DATA
 from peoplegraph.settings import variables
 from peoplegraph.web.refusals import as_request_error
 from tests.conftest import MakeGateway

@@ -4,11 +4,10 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 from starlette.applications import Starlette
 
-from peoplegraph.access.documents import AutomaticQueries, NamedDocuments, TrustedDocuments
+from peoplegraph.access.documents import AutomaticQueries, NamedDocuments, TrustedDocuments, read_manifests
 from peoplegraph.access.gate import Gate
 from peoplegraph.access.quotas import Quotas
 from peoplegraph.access.watch import watching
@@ -16,7 +15,7 @@ from peoplegraph.backends import BACKENDS
 from peoplegraph.context import Context, ways_to
 from peoplegraph.engine import Engine, Guard, Limits
 from peoplegraph.graph.cost import Budget
-from peoplegraph.graph.scopes import missing, refused_whole
+from peoplegraph.graph.scoped import missing, refused_whole
 from peoplegraph.schema import NODE_CALLS, build_schema
 from peoplegraph.settings import Settings, TrustMode, unknown_variables
 from peoplegraph.systems import System
@@ -46,7 +45,10 @@ def create_app(settings: Settings | None = None) -> Starlette:
         nonlocal upstream
         _say(settings)
         async with build_upstream(settings) as upstream, watching(watched):
-            yield
+            try:
+                yield
+            finally:
+                await sockets.finish(settings.deadline_s)
 
     def make_context(asking: Asking) -> Context:
         if upstream is None:
@@ -124,11 +126,17 @@ def build_engine(settings: Settings) -> Engine:
     return Engine(schema, limits, compiles=settings.compile, check=budget.check, guard=guard)
 
 
+def check_files(settings: Settings) -> None:
+    """Read the files that the settings name. Raises `SettingsError`."""
+    Gate(settings)
+    if settings.trusted_documents is not TrustMode.OFF:
+        read_manifests(settings.trusted_manifest)
+
+
 def _trusted(settings: Settings, engine: Engine) -> TrustedDocuments | None:
     if settings.trusted_documents is TrustMode.OFF:
         return None
-    paths = map(Path, settings.trusted_manifest)
-    return TrustedDocuments(settings.trusted_documents, paths, engine.documents.errors)
+    return TrustedDocuments(settings.trusted_documents, settings.trusted_manifest, engine.documents.errors)
 
 
 def _say(settings: Settings) -> None:
@@ -140,5 +148,7 @@ def _say(settings: Settings) -> None:
             log.warning("%s has no URL and is left out: its fields answer null", system.title)
     if settings.workers > 1:
         log.warning("with several workers no answers are kept: one does not see the writes of another")
+    if settings.trusted_manifest and settings.trusted_documents is TrustMode.OFF:
+        log.warning("the trusted documents do nothing while PEOPLEGRAPH_TRUSTED_DOCUMENTS is off")
     for name, meant in unknown_variables():
         log.warning("%s is no setting%s", name, f"; is it {meant}?" if meant else "")

@@ -15,18 +15,19 @@ from typing import Annotated, Any
 
 import typer
 import uvicorn
+from pydantic import SecretStr, ValidationError
 from starlette.applications import Starlette
 
 from peoplegraph.access.api_keys import new_key
-from peoplegraph.access.scopes import Scope
-from peoplegraph.access.trust import TrustError, files_in, manifest
-from peoplegraph.app import build_engine, create_app
+from peoplegraph.access.trust import TrustError, files_in, manifest, read_texts
+from peoplegraph.app import build_engine, check_files, create_app
 from peoplegraph.doctor import examine
 from peoplegraph.sandbox import Running, Sandbox
 from peoplegraph.sandbox.faults import Fault, FaultError, parse
 from peoplegraph.sandbox.serving import listen, serving
 from peoplegraph.schema import print_schema
-from peoplegraph.settings import PREFIX, CredentialMode, CurrentAssignee, Settings, SettingsError, pass_on
+from peoplegraph.scopes import Scope
+from peoplegraph.settings import PREFIX, ApiKey, CredentialMode, CurrentAssignee, Settings, SettingsError, pass_on
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 
@@ -98,7 +99,7 @@ def serve(host: Host = None, port: Port = None) -> None:
     """Start the gateway over the systems that the settings name."""
     pass_on(_overrides(host, port))
     settings = Settings.load()
-    create_app(settings)  # to say in one line what is wrong with the files that it reads
+    check_files(settings)  # to say in one line what is wrong with them
     listen(settings.host, settings.port).close()
     uvicorn.run(
         "peoplegraph.cli:worker",
@@ -165,7 +166,7 @@ def trust(
     ],
 ) -> None:
     """Print a manifest of trusted documents, each checked against the schema, for PEOPLEGRAPH_TRUSTED_MANIFEST."""
-    texts = {path: path.read_text(encoding="utf-8") for path in files_in(operations)}
+    texts = read_texts(files_in(operations))
     check = build_engine(Settings.read()).documents.errors
     sys.stdout.write(json.dumps(manifest(texts, check), indent=2) + "\n")
 
@@ -175,17 +176,25 @@ def api_key(
     name: Annotated[str, typer.Argument(help="Who asks with it.")],
     scopes: Annotated[list[Scope], typer.Argument(help="What it lets them do.")],
 ) -> None:
-    """Make an API key: print it, once, and the entry by which PEOPLEGRAPH_API_KEYS_FILE knows it."""
+    """Make an API key: print it, once, and the entry by which PEOPLEGRAPH_KEYS_FILE knows it."""
     key, sha256 = new_key()
+    try:
+        ApiKey(name=name, sha256=SecretStr(sha256), scopes=frozenset(scopes))
+    except ValidationError:
+        _fail("a name is 1 to 100 printable characters")
     listed = ", ".join(f'"{scope}"' for scope in scopes)
     sys.stderr.write(f"{key}\n")
-    _print(f'[[api_keys]]\nname = {json.dumps(name)}\nsha256 = "{sha256}"\nscopes = [{listed}]')
+    _print(
+        f'[[api_keys]]\nname = {json.dumps(name, ensure_ascii=False)}\nsha256 = "{sha256}"\nscopes = [{listed}]\n'
+    )
 
 
 @app.command()
 def doctor() -> None:
     """Check the settings, and reach each system with a harmless read; exit code 1 if one fails."""
-    healthy = asyncio.run(_doctor(Settings.load()))
+    settings = Settings.load()
+    check_files(settings)
+    healthy = asyncio.run(_doctor(settings))
     raise typer.Exit(0 if healthy else 1)
 
 
@@ -250,7 +259,10 @@ def _overrides(host: str | None, port: int | None) -> dict[str, Any]:
 
 def _log() -> None:
     """Log to standard error, what uvicorn has to say among it."""
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    audit = logging.getLogger("peoplegraph.audit")
+    audit.propagate = False
+    audit.handlers = [logging.StreamHandler()]  # a line of JSON each, and nothing else in it
     logging.getLogger("uvicorn.error").addFilter(lambda record: not _is_cancellation(record))
 
 

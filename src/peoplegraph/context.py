@@ -9,9 +9,9 @@ import msgspec
 import strawberry
 
 from peoplegraph.access.caller import Caller
-from peoplegraph.access.scopes import Scope
 from peoplegraph.errors import NotConfigured, Unauthorized
-from peoplegraph.graph.scopes import missing
+from peoplegraph.graph.scoped import missing
+from peoplegraph.scopes import Scope
 from peoplegraph.settings import CredentialMode, Settings
 from peoplegraph.systems import System
 from peoplegraph.upstream.call import Credential, Send

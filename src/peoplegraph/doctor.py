@@ -7,10 +7,10 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from peoplegraph.access.caller import Caller
-from peoplegraph.access.scopes import Scope
 from peoplegraph.backends import BACKENDS
 from peoplegraph.context import Context, ways_to
 from peoplegraph.errors import UpstreamError
+from peoplegraph.scopes import Scope
 from peoplegraph.settings import PREFIX, CredentialMode, Settings
 from peoplegraph.systems import System
 from peoplegraph.upstream import build_engine

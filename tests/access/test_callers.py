@@ -21,9 +21,9 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from peoplegraph.access.api_keys import ApiKeys, new_key
-from peoplegraph.access.scopes import Scope
 from peoplegraph.access.watch import Watched
 from peoplegraph.sandbox.serving import serving
+from peoplegraph.scopes import Scope
 from peoplegraph.settings import ApiKey, SettingsError
 from tests.conftest import MakeGateway
 from tests.gateway import Gateway, Reply
@@ -157,7 +157,7 @@ async def test_a_file_with_keys_is_read_anew(gateway_with: MakeGateway, tmp_path
 
     first, second = entry("first", Scope.REPRESENTATIVES_READ), entry("second", Scope.REPRESENTATIVES_READ)
     write(first[1])
-    gateway = await gateway_with(api_keys_file=path)
+    gateway = await gateway_with(keys_file=path)
     assert (await ask(gateway, first[0])).errors == []
     assert is_refused(gateway, await ask(gateway, second[0]))
     write(second[1])
@@ -219,8 +219,8 @@ async def test_a_file_with_keys_that_is_wrong(
     path = tmp_path / "keys.toml"
     path.write_text(content)
     with pytest.raises(SettingsError, match=complaint) as error:
-        await gateway_with(api_keys_file=path)
-    assert str(error.value).startswith(f"PEOPLEGRAPH_API_KEYS_FILE: {path}")
+        await gateway_with(keys_file=path)
+    assert str(error.value).startswith(f"PEOPLEGRAPH_KEYS_FILE: {path}")
     assert "secret" not in str(error.value)
 
 

@@ -11,7 +11,7 @@ from graphql import parse
 
 from peoplegraph.access.api_keys import new_key
 from peoplegraph.access.documents import AutomaticQueries, parse_manifest
-from peoplegraph.access.scopes import DATA, Scope
+from peoplegraph.scopes import DATA, Scope
 from peoplegraph.settings import SettingsError
 from tests.conftest import MakeGateway
 from tests.gateway import Gateway
@@ -146,6 +146,7 @@ async def test_a_document_that_the_schema_has_outgrown(
         '{"format": "apollo-persisted-query-manifest", "version": 2, "operations": []}',
         '{"format": "apollo-persisted-query-manifest", "version": 1, "operations": [5]}',
         '{"format": "apollo-persisted-query-manifest", "version": 1, "operations": [{"id": "x"}]}',
+        '{"format": "apollo-persisted-query-manifest", "version": 1, "operations": [{"id": [1], "body": "x"}]}',
         "\xff",
         "[" * 100_000,
     ],
@@ -192,6 +193,17 @@ async def test_nobody_poisons_what_is_persisted(gateway_with: MakeGateway) -> No
     assert await answer(gateway, **by_hash("{ nope }")) == "PERSISTED_QUERY_NOT_FOUND"
 
 
+async def test_a_trusted_id_persists_nothing(gateway_with: MakeGateway, manifest: Path) -> None:
+    """A text that comes with the id of a trusted document is neither executed nor kept under that hash."""
+    gateway = await gateway_with(persisted_queries=10, trusted_documents="log", trusted_manifest=[str(manifest)])
+    poisoned = by_hash(QUERY) | {"query": OTHER}
+    assert await answer(gateway, **poisoned) == ANSWER
+    upper = {"persistedQuery": {"version": 1, "sha256Hash": digest(QUERY).upper()}}
+    assert await answer(gateway, extensions=upper) == "PERSISTED_QUERY_NOT_FOUND"
+    assert await answer(gateway, query=QUERY, extensions=upper) == ANSWER
+    assert await answer(gateway, extensions=upper) == ANSWER
+
+
 async def test_what_is_persisted_is_never_trusted(gateway_with: MakeGateway, manifest: Path) -> None:
     """Where trust is enforced, nobody without `adhoc` can persist a query, nor use one that somebody else did."""
     key, sha = new_key()
@@ -232,12 +244,12 @@ def test_what_is_persisted_is_bounded() -> None:
     """The query that was used longest ago makes room, by number and by size."""
     kept = AutomaticQueries(2)
     for name in "abc":
-        kept.put(name, name)
-        kept.get("a")
-    assert [kept.get(name) for name in "abc"] == ["a", None, "c"]
+        kept.put(name)
+        kept.get(digest("a"))
+    assert [kept.get(digest(name)) for name in "abc"] == ["a", None, "c"]
     kept = AutomaticQueries(1000)
     for number in range(30):
-        kept.put(str(number), "x" * 1_000_000)
+        kept.put(f"{number:_>1000000}")
     assert repr(kept) == "<AutomaticQueries 20, 20,000,000 characters>"
 
 

@@ -9,7 +9,7 @@ import pytest
 from peoplegraph.access.api_keys import new_key
 from peoplegraph.access.caller import Caller
 from peoplegraph.access.quotas import Bucket, Quotas, TooMany, network
-from peoplegraph.access.scopes import DATA
+from peoplegraph.scopes import DATA
 from tests.conftest import MakeGateway
 from tests.gateway import Gateway
 from tests.scripted import http, scripted
@@ -34,7 +34,7 @@ async def test_requests_per_second(gateway_with: MakeGateway) -> None:
     assert [reply.response.status_code for reply in replies] == [200, 200, 200, 429, 429]
     refused = replies[-1]
     assert refused.errors[0]["extensions"]["code"] == "RATE_LIMITED"
-    assert refused.errors[0]["message"] == "There may be 3 requests a second"
+    assert refused.errors[0]["message"] == "There may be 3 requests in 1 s"
     assert refused.response.headers["retry-after"] == "1"
     assert refused.response.headers["ratelimit-policy"] == '"requests";q=3;w=1'
     assert re.fullmatch(r'"requests";r=0;t=\d', refused.response.headers["ratelimit"])
@@ -53,7 +53,7 @@ async def test_upstream_calls_per_minute(gateway_with: MakeGateway) -> None:
     assert reply.response.headers["ratelimit"].startswith('"calls";r=0;t=')
     refused = await gateway.ask(THREE_CALLS, first)
     assert refused.response.status_code == 429
-    assert refused.errors[0]["message"] == "There may be 4 upstream calls a minute"
+    assert refused.errors[0]["message"] == "There may be 4 upstream calls in 60 s"
     assert int(refused.response.headers["retry-after"]) > 30
     assert gateway.calls == []
     assert (await gateway.ask(THREE_CALLS, second)).errors == []

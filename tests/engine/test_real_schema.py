@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from hypothesis_graphql import queries
 
 from peoplegraph.access.caller import Caller
-from peoplegraph.access.scopes import Scope
 from peoplegraph.backends import BACKENDS
 from peoplegraph.context import Context, ways_to
 from peoplegraph.engine import Engine
@@ -22,6 +21,7 @@ from peoplegraph.errors import Unavailable
 from peoplegraph.sandbox import Sandbox
 from peoplegraph.sandbox.http import Request
 from peoplegraph.schema import build_schema, print_schema
+from peoplegraph.scopes import Scope
 from peoplegraph.settings import Settings
 from peoplegraph.systems import System
 from peoplegraph.upstream.call import Answer, Call

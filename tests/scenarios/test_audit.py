@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from peoplegraph.access.api_keys import new_key
-from peoplegraph.access.scopes import DATA
+from peoplegraph.scopes import DATA
 from tests.conftest import MakeGateway
 from tests.gateway import Gateway
 from tests.scripted import http, scripted
@@ -58,7 +58,7 @@ async def test_which_record(gateway: Gateway, events: Events) -> None:
     await gateway.ask(
         ask % 'updateAssignee(by: { assigneeId: "asg-0006" }, input: { title: "Value" }) { errors { message } }'
     )
-    assert events()[0]["record"] == {"by": {"assigneeId": "asg-0006"}, "made": "asg-0006"}
+    assert events()[0]["record"] == {"by": {"assigneeId": "asg-0006"}, "id": "asg-0006"}
     await gateway.ask(
         ask % 'linkRepresentativeAccounts(reference: "REP-001", accountNumbers: ["ACCT-0001", "NOPE"]) { linked }'
     )
@@ -68,11 +68,11 @@ async def test_which_record(gateway: Gateway, events: Events) -> None:
     reply = await gateway.ask(
         ask % 'createAssignee(input: { departmentId: "dep-01", email: "a@b.example" }) { assignee { assigneeId } }'
     )
-    assert events()[0]["record"] == {"made": reply.data["createAssignee"]["assignee"]["assigneeId"]}
+    assert events()[0]["record"] == {"id": reply.data["createAssignee"]["assignee"]["assigneeId"]}
     reply = await gateway.ask(
         ask % 'createRep(input: { agencyId: 1, username: "u", firstName: "f", lastName: "l" }) { rep { repId } }'
     )
-    assert events()[0]["record"] == {"made": str(reply.data["createRep"]["rep"]["repId"])}
+    assert events()[0]["record"] == {"id": str(reply.data["createRep"]["rep"]["repId"])}
 
 
 async def test_refusals_and_failures(gateway_with: MakeGateway, events: Events) -> None:

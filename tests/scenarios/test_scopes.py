@@ -8,11 +8,11 @@ import pytest
 from graphql import GraphQLField, GraphQLObjectType, get_named_type, is_interface_type, is_object_type
 
 from peoplegraph.access.api_keys import new_key
-from peoplegraph.access.scopes import DATA, Scope
 from peoplegraph.backends import BACKENDS
 from peoplegraph.graph.node import encode_id
-from peoplegraph.graph.scopes import scope_of
+from peoplegraph.graph.scoped import scope_of
 from peoplegraph.schema import build_schema
+from peoplegraph.scopes import DATA, Scope
 from tests.conftest import MakeGateway
 from tests.gateway import Gateway
 from tests.test_docs import INPUTS

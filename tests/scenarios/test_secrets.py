@@ -9,9 +9,9 @@ import pytest
 from pydantic import SecretStr
 
 from peoplegraph import create_app
-from peoplegraph.access.scopes import DATA
 from peoplegraph.cli import UVICORN
 from peoplegraph.sandbox.serving import serving
+from peoplegraph.scopes import DATA
 from peoplegraph.settings import Settings, SettingsError, variables
 from tests.conftest import MakeGateway
 from tests.scripted import http, scripted

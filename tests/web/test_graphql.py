@@ -214,6 +214,7 @@ async def test_a_caller_that_hangs_up(blocks: Blocks, caplog: pytest.LogCaptureF
         "method": "POST",
         "path": "/graphql",
         "query_string": b"",
+        "client": ("127.0.0.1", 1),
         "headers": [(b"host", b"localhost"), (b"content-type", b"application/json")],
     }
     async with app.router.lifespan_context(app):

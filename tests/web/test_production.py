@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from peoplegraph.access.api_keys import new_key
-from peoplegraph.access.scopes import DATA, Scope
 from peoplegraph.sandbox import Blocks
+from peoplegraph.scopes import DATA, Scope
 from peoplegraph.settings import Settings, SettingsError
 from tests.conftest import MakeGateway
 from tests.gateway import Gateway, settings_for

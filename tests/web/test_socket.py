@@ -14,10 +14,10 @@ from websockets.typing import Subprotocol
 
 from peoplegraph import create_app
 from peoplegraph.access.api_keys import new_key
-from peoplegraph.access.scopes import DATA, Scope
 from peoplegraph.cli import UVICORN
 from peoplegraph.sandbox import Blocks, Sandbox
 from peoplegraph.sandbox.serving import serving
+from peoplegraph.scopes import DATA, Scope
 from tests.gateway import settings_for
 from tests.scripted import http, scripted
 

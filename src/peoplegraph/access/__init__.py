@@ -1,1 +1,1 @@
-"""Who may ask what: callers and their credentials, scopes, trusted documents, limits, and the audit log."""
+"""Who may ask what: callers and their credentials, trusted documents, and limits."""

@@ -48,12 +48,12 @@ def new_key() -> tuple[str, str]:
 
 def read_api_keys(path: Path) -> list[ApiKey]:
     """Read the keys in a TOML file, as `[[api_keys]]`. Raises `SettingsError`, without what is in the file."""
-    variable = f"PEOPLEGRAPH_API_KEYS_FILE: {path}"
+    variable = f"PEOPLEGRAPH_KEYS_FILE: {path}"
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise SettingsError(f"{variable}: {error.strerror}") from None
-    except ValueError:
+    except (ValueError, RecursionError):
         raise SettingsError(f"{variable} is not TOML") from None
     if content.keys() - {"api_keys"}:
         raise SettingsError(f"{variable} may have [[api_keys]], and nothing else")

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Literal
 
-from peoplegraph.access.scopes import Scope
+from peoplegraph.scopes import Scope
 
 
 class Caller:

@@ -12,7 +12,6 @@ import msgspec
 from graphql import GraphQLError
 
 from peoplegraph.access.caller import Caller
-from peoplegraph.access.scopes import Scope
 from peoplegraph.access.watch import Watched
 from peoplegraph.errors import (
     BadInput,
@@ -21,6 +20,7 @@ from peoplegraph.errors import (
     PersistedQueryNotFound,
     PersistedQueryNotSupported,
 )
+from peoplegraph.scopes import Scope
 from peoplegraph.settings import SettingsError, TrustMode
 
 MAX_AUTOMATIC_CHARACTERS = 20_000_000
@@ -61,7 +61,9 @@ def parse_manifest(content: Any) -> dict[str, str]:
         if content.get("format") != APOLLO_FORMAT or content.get("version") != 1:
             raise ValueError(f"its format must be {APOLLO_FORMAT}, version 1")
         entries = [each if isinstance(each, dict) else {} for each in content["operations"]]
-        content = {each.get("id"): each.get("body") for each in entries}
+        if not all(isinstance(each.get("id"), str) for each in entries):
+            raise ValueError("each of its operations must have an id")
+        content = {each["id"]: each.get("body") for each in entries}
     if not isinstance(content, dict) or not all(
         isinstance(each, str) and each for pair in content.items() for each in pair
     ):
@@ -91,7 +93,7 @@ def read_manifests(paths: Iterable[Path]) -> Manifest:
             raise SettingsError(f"{variable}: it is not UTF-8") from None
         except json.JSONDecodeError as error:
             raise SettingsError(f"{variable}: it is not JSON: {error}") from None
-        except ValueError as error:
+        except ValueError as error:  # a NUL in the path among them
             raise SettingsError(f"{variable}: {error}") from None
         for document_id, text in found.items():
             if documents.setdefault(document_id, text) != text:
@@ -153,8 +155,9 @@ class AutomaticQueries:
             self._texts.move_to_end(hashed)
         return text
 
-    def put(self, hashed: str, text: str) -> None:
-        """Keep a query, which is known to be valid."""
+    def put(self, text: str) -> None:
+        """Keep a query, which is known to be valid, by its hash."""
+        hashed = digest(text)
         if hashed in self._texts:
             return
         self._texts[hashed] = text
@@ -196,10 +199,10 @@ class NamedDocuments:
             self._trusted.tell(text, caller)
         return text
 
-    def keep(self, wanted: Wanted) -> None:
-        """Keep a valid query whose hash came with it."""
-        if self._automatic is not None and wanted.sha256 is not None and wanted.text is not None:
-            self._automatic.put(wanted.sha256.lower(), wanted.text)
+    def keep(self, wanted: Wanted, executed: str) -> None:
+        """Keep a query that came with its hash, once it is known to be valid, and to be what is executed."""
+        if self._automatic is not None and wanted.sha256 is not None and wanted.text == executed:
+            self._automatic.put(executed)
 
     def _persisted(self, hashed: str) -> str:
         if self._automatic is None:

@@ -1,6 +1,7 @@
 """The gate: from what a request brings to its caller, or to a refusal."""
 
 import asyncio
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -8,7 +9,7 @@ import httpx
 from peoplegraph.access.api_keys import ApiKeys, read_api_keys
 from peoplegraph.access.caller import Caller, Unauthenticated
 from peoplegraph.access.watch import Watched
-from peoplegraph.settings import Settings, SettingsError
+from peoplegraph.settings import Settings, SettingsError, is_loopback
 
 if TYPE_CHECKING:
     from peoplegraph.access.tokens import Tokens
@@ -23,19 +24,25 @@ class Gate:
     def __init__(self, settings: Settings) -> None:
         self.watched: list[Watched[Any]] = []
         self._open = Caller("anonymous", "open", settings.open_scopes) if settings.is_open else None
+        self._opens_network = settings.open_to_network
         self._keys = self._api_keys(settings)
         self._tokens = self._jwt(settings)
 
     def __repr__(self) -> str:
         return f"<Gate {self._keys}, {self._tokens}, {'open' if self._open else 'closed'}>"
 
-    async def admit(self, authorization: str | None) -> Caller:
-        """Return who asks. Raises `Unauthenticated` or `KeysUnavailable`.
+    async def admit(self, authorization: str | None, address: str) -> Caller:
+        """Return who asks, from an address. Raises `Unauthenticated` or `KeysUnavailable`.
 
-        A credential that is not valid lets nobody in, also where nobody needs one.
+        A credential that is not valid lets nobody in, also where nobody needs one; where there is nothing to check
+        one by, it does not matter. Who needs none asks from this machine, unless the network is open.
         """
         if self._open is not None and (authorization is None or (self._keys is None and self._tokens is None)):
-            return self._open
+            if self._opens_network or is_here(address):
+                return self._open
+            raise Unauthenticated(
+                "A credential is needed, unless one asks from the gateway's own machine", given=False
+            )
         if authorization is None:
             raise Unauthenticated("A credential is needed, in `Authorization: Bearer`", given=False)
         scheme, _, credential = authorization.partition(" ")
@@ -50,7 +57,7 @@ class Gate:
         return caller
 
     def _api_keys(self, settings: Settings) -> Watched[ApiKeys] | None:
-        path = settings.api_keys_file
+        path = settings.keys_file
         if not settings.api_keys and path is None:
             return None
         keys = Watched(
@@ -72,6 +79,12 @@ class Gate:
         in_file = Watched([path], lambda: read_jwks_file(path))
         self.watched.append(in_file)
         return Tokens(settings.jwt, KeysInFile(in_file))
+
+
+@lru_cache(maxsize=1000)
+def is_here(address: str) -> bool:
+    """Whether an address is this machine's own, for itself; it is what a proxy that is trusted says it is."""
+    return is_loopback(address)
 
 
 async def fetched(url: str) -> bytes:

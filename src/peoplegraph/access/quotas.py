@@ -27,9 +27,9 @@ class Bucket:
 
     def __init__(self, name: str, most: float, window_s: float, now: float) -> None:
         self.name = name
-        self.window_s = window_s
-        self.most = max(most, 1.0)
         self._rate = most / window_s
+        self.most = max(most, 1.0)
+        self.window_s = self.most / self._rate  # of less than one in its window: one, in a longer one
         self._left = self.most
         self._at = now
 
@@ -81,8 +81,8 @@ class Quota:
     def _take(self, now: float) -> None:
         for bucket, what in ((self.requests, "requests"), (self.calls, "upstream calls")):
             if bucket is not None and bucket.left(now) < 1:
-                window = "second" if bucket.window_s == 1 else "minute"
-                raise TooMany(f"There may be {bucket.most:g} {what} a {window}", bucket.wait_s(now))
+                message = f"There may be {bucket.most:g} {what} in {bucket.window_s:g} s"
+                raise TooMany(message, bucket.wait_s(now))
         self.count(now, 1)
 
     def count(self, now: float, requests: int) -> None:
@@ -98,7 +98,9 @@ class Quota:
         """Return `RateLimit-Policy` and `RateLimit`, as draft-ietf-httpapi-ratelimit-headers-10 has them."""
         buckets = [bucket for bucket in (self.requests, self.calls) if bucket is not None]
         return {
-            "RateLimit-Policy": ", ".join(f'"{b.name}";q={math.floor(b.most)};w={b.window_s:g}' for b in buckets),
+            "RateLimit-Policy": ", ".join(
+                f'"{b.name}";q={math.floor(b.most)};w={math.ceil(b.window_s)}' for b in buckets
+            ),
             "RateLimit": ", ".join(
                 f'"{b.name}";r={max(0, math.floor(b.left(now)))};t={math.ceil(b.reset_s(now))}' for b in buckets
             ),

@@ -15,9 +15,9 @@ from joserfc.jws import JWSRegistry
 from joserfc.jwt import JWTClaimsRegistry, decode
 
 from peoplegraph.access.caller import Caller, KeysUnavailable, Unauthenticated
-from peoplegraph.access.scopes import Scope
 from peoplegraph.access.watch import Watched
 from peoplegraph.flight import Abandoned, Flight
+from peoplegraph.scopes import Scope
 from peoplegraph.settings import JwtSettings, SettingsError
 
 MAX_TOKEN_CHARACTERS = 8_192
@@ -103,7 +103,7 @@ class KeyRing:
                 return await self._flight.follow()
             except Abandoned:
                 continue
-        if self._had is None and self._is_cooling(self._clock()):
+        if self._is_cooling(self._clock()):
             return None
         self._flight = Flight()
         try:
@@ -195,7 +195,8 @@ def verify(token: str, keys: KeySet, settings: JwtSettings, now_unix: float) -> 
     except UnknownKey:
         raise
     except JoseError as error:
-        raise Unauthenticated(f"The token is not valid: {error.error}") from None
+        claim = getattr(error, "claim", None)
+        raise Unauthenticated(f"The token is not valid: {error.error}{f' {claim}' if claim else ''}") from None
     except Exception as error:  # it may hold anything
         log.debug("a token is refused", exc_info=True)
         raise Unauthenticated("The token is not valid") from error

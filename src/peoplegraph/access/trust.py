@@ -34,6 +34,17 @@ def files_in(paths: Iterable[Path]) -> Iterator[Path]:
             yield path
 
 
+def read_texts(paths: Iterable[Path]) -> dict[Path, str]:
+    """Read files. Raises `OSError`, or `TrustError` for one that is not UTF-8."""
+    texts = {}
+    for path in paths:
+        try:
+            texts[path] = path.read_text(encoding="utf-8")
+        except UnicodeDecodeError:
+            raise TrustError(f"{path}: it is not UTF-8") from None
+    return texts
+
+
 def manifest(texts: Mapping[Path, str], check: Check) -> dict[str, Any]:
     """Return a manifest in Apollo's format: each operation with the fragments that it spreads, from whatever file.
 
@@ -41,6 +52,7 @@ def manifest(texts: Mapping[Path, str], check: Check) -> dict[str, Any]:
     """
     operations: dict[str, tuple[Path, OperationDefinitionNode]] = {}
     fragments: dict[str, FragmentDefinitionNode] = {}
+    where: dict[tuple[str, str], Path] = {}
     problems: list[str] = []
     for path, text in texts.items():
         try:
@@ -58,9 +70,10 @@ def manifest(texts: Mapping[Path, str], check: Check) -> dict[str, Any]:
             elif name is None:
                 problems.append(f"{path}:{line}: an operation must have a name, by which clients find its id")
             elif name in kept:
-                problems.append(f"{path}:{line}: there is another {name}")
+                problems.append(f"{path}:{line}: there is another {name}, in {where[definition.kind, name]}")
             else:
                 kept[name] = definition if kept is fragments else (path, definition)
+                where[definition.kind, name] = path
     entries = []
     for name, (path, operation) in sorted(operations.items()):
         body = "\n\n".join(map(print_ast, [operation, *_spread(operation, fragments)]))

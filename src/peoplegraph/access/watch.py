@@ -39,6 +39,8 @@ class Watched(Generic[T]):
             self.value = self._read()
         except SettingsError as error:
             log.error("what was read before stays in force: %s", error)  # noqa: TRY400  # the operator's own error
+        except Exception:  # whatever is in one file, the others are looked at
+            log.exception("what was read before stays in force: %r cannot be read", self)
         else:
             log.info("read anew: %s", ", ".join(map(str, self._paths)))
 

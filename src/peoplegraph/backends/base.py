@@ -11,7 +11,6 @@ from urllib.parse import quote
 import msgspec
 from strawberry import Some
 
-from peoplegraph.access.scopes import Scope
 from peoplegraph.backends.answers import unexpected
 from peoplegraph.context import Context, Info, Session
 from peoplegraph.errors import BadInput
@@ -19,6 +18,7 @@ from peoplegraph.graph.cost import Calls
 from peoplegraph.graph.node import Node
 from peoplegraph.graph.person import Person
 from peoplegraph.graph.text import CONTROL
+from peoplegraph.scopes import Scope
 from peoplegraph.systems import System
 from peoplegraph.upstream.call import NO_HEADERS, Answer, Call
 

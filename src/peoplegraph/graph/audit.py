@@ -4,22 +4,23 @@ import json
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import is_dataclass
+from datetime import UTC, datetime
 from functools import wraps
 from typing import Any
 
 from strawberry import Some
 from strawberry.utils.str_converters import to_camel_case
 
-from peoplegraph.access.scopes import Scope
 from peoplegraph.context import Info
 from peoplegraph.errors import GatewayError
-from peoplegraph.graph.scopes import scoped
+from peoplegraph.graph.scoped import scoped
+from peoplegraph.scopes import Scope
 
 MAX_CHARACTERS = 200
 """How much of a key, or of a call's target, is told."""
 
-_VALUES = frozenset({"input", "invite_user", "webhook_evaluate"})
-"""The arguments that do not say which record is meant."""
+_KEYS = frozenset({"reference", "by", "rep_id", "account_numbers", "document_numbers"})
+"""The arguments that say which record is meant; of any other nothing is told."""
 
 log = logging.getLogger("peoplegraph.audit")
 
@@ -27,7 +28,7 @@ log = logging.getLogger("peoplegraph.audit")
 def writes(scope: Scope, description: str) -> Any:
     """Return the decorator of a mutation: a field that is for callers with `scope`, and that is audited.
 
-    Its payload may have an `errors` list, and a `record_key()` that tells which record was made.
+    Its payload has an `errors` list, and may have a `record_key()` that tells which record was written to.
     """
     field = scoped(scope, description)
 
@@ -62,14 +63,15 @@ def _outcome(payload: Any) -> str:
 
 def _log(info: Info, arguments: Mapping[str, Any], outcome: str, payload: Any, first: int) -> None:
     context = info.context
-    record = {to_camel_case(name): _plain(value) for name, value in arguments.items() if name not in _VALUES}
-    made = payload.record_key() if outcome == "done" and hasattr(payload, "record_key") else None
+    record = {to_camel_case(name): _plain(value) for name, value in arguments.items() if name in _KEYS}
+    known = payload.record_key() if outcome == "done" and hasattr(payload, "record_key") else None
     name = info.operation.name
     event = {
+        "at": datetime.now(UTC).isoformat(timespec="milliseconds"),
         "audit": info.field_name,
         "caller": str(context.caller),
         "operation": name.value if name else None,
-        "record": record | ({"made": made} if made else {}),
+        "record": record | ({"id": known} if known else {}),
         "outcome": outcome,
         "calls": [
             {

@@ -5,9 +5,9 @@ import enum
 
 import strawberry
 
-from peoplegraph.access.scopes import Scope
 from peoplegraph.context import Info
-from peoplegraph.graph.scopes import scoped
+from peoplegraph.graph.scoped import scoped
+from peoplegraph.scopes import Scope
 from peoplegraph.systems import System
 
 

@@ -17,8 +17,8 @@ MAX_TEXT = 10_000
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 """What ends a line, or cannot be seen in one."""
 
-_FREE_TEXT = frozenset({"extra_info", "value"})
-"""The fields whose text may have several lines."""
+_FREE_TEXT = frozenset({"RepresentativeInput.extra_info", "RepFieldInput.value"})
+"""The fields of inputs whose text may have several lines."""
 
 _CONTROL_IN_TEXT = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 
@@ -40,7 +40,9 @@ def _issues(value: Any, path: tuple[str, ...], *, free: bool) -> Iterator[Issue]
             yield from _issues(item, (*path, str(index)), free=free)
     elif is_dataclass(value):
         for name, item in vars(value).items():
-            yield from _issues(item, (*path, to_camel_case(name)), free=name in _FREE_TEXT)
+            yield from _issues(
+                item, (*path, to_camel_case(name)), free=f"{type(value).__name__}.{name}" in _FREE_TEXT
+            )
 
 
 def _problem(text: str, *, free: bool) -> str | None:

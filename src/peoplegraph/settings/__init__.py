@@ -5,6 +5,7 @@ From `PEOPLEGRAPH_…` variables, then a `.env` file, then the TOML file that `P
 
 import difflib
 import os
+import re
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
@@ -21,8 +22,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from peoplegraph.access.scopes import DATA
-from peoplegraph.settings.access import ApiKey, ApiKeys, JwtSettings, Origins, Scopes, TrustMode, Words
+from peoplegraph.scopes import DATA
 from peoplegraph.settings.blocks import (
     CollectionsSettings,
     CredentialMode,
@@ -33,6 +33,7 @@ from peoplegraph.settings.blocks import (
     UpstreamEngine,
     is_loopback,
 )
+from peoplegraph.settings.callers import ApiKey, ApiKeys, Hosts, JwtSettings, Origins, Paths, Scopes, TrustMode
 from peoplegraph.systems import System
 
 __all__ = [
@@ -74,6 +75,7 @@ class Settings(BaseSettings):
         env_ignore_empty=True,
         extra="ignore",
         frozen=True,
+        allow_inf_nan=False,
         nested_model_default_partial_update=True,
     )
 
@@ -142,10 +144,10 @@ class Settings(BaseSettings):
     api_keys: ApiKeys = Field(
         default=(), description="Keys that callers may ask with, as JSON: `name`, `sha256` and `scopes` of each."
     )
-    api_keys_file: Path | None = Field(
+    keys_file: Path | None = Field(
         default=None, description="A TOML file with more of them, as `[[api_keys]]`; read anew on change."
     )
-    allowed_hosts: Words = Field(
+    allowed_hosts: Hosts = Field(
         default=(),
         description="The names by which the gateway is reached, as the `Host` header has them; by default those of "
         "loopback. `*.example` is all below it, `*` everything.",
@@ -164,7 +166,7 @@ class Settings(BaseSettings):
         description="What becomes of documents that are not in the manifest, from callers without the scope "
         "`adhoc`: with `off` nothing, with `log` a line in the log, with `enforce` a refusal.",
     )
-    trusted_manifest: Words = Field(
+    trusted_manifest: Paths = Field(
         default=(),
         description="Files with the trusted documents, as clients' tools write them; read anew if changed.",
     )
@@ -207,8 +209,9 @@ class Settings(BaseSettings):
         """Let nobody in over a network by mistake."""
         if not self.is_loopback and self.is_open and not (self.open and self.open_to_network):
             raise ValueError(
-                f"host: {self.host} is not loopback, and everybody would be let in: set API_KEYS, API_KEYS_FILE or "
-                "JWT_ISSUER; or, if that is meant, both OPEN=true and OPEN_TO_NETWORK=true"
+                f"host: {self.host} is not loopback, and everybody would be let in: set {PREFIX}KEYS_FILE, "
+                f"{PREFIX}API_KEYS or {PREFIX}JWT_ISSUER; or, if that is meant, both {PREFIX}OPEN=true and "
+                f"{PREFIX}OPEN_TO_NETWORK=true"
             )
         if not self.is_loopback and not self.allowed_hosts:
             raise ValueError(
@@ -226,7 +229,7 @@ class Settings(BaseSettings):
     @property
     def has_credentials(self) -> bool:
         """Whether there is a way to authenticate."""
-        return bool(self.api_keys or self.api_keys_file or self.jwt.issuer)
+        return bool(self.api_keys or self.keys_file or self.jwt.issuer)
 
     @property
     def is_open(self) -> bool:
@@ -284,6 +287,8 @@ class Settings(BaseSettings):
             raise SettingsError(_one_line(error)) from None
         except (OSError, ValueError) as error:
             raise SettingsError(f"{PREFIX}CONFIG or .env: {error}") from None
+        except RecursionError:
+            raise SettingsError(f"{PREFIX}CONFIG or .env: it is nested too deeply") from None
 
     def cache_ttl_s(self, system: System) -> float:
         """Return for how many seconds answers of a system are kept: 0 with several workers.
@@ -356,8 +361,13 @@ def _one_line(error: ValidationError) -> str:
     message = first["msg"].removeprefix("Value error, ")
     if first["type"] == "extra_forbidden":
         message = "there is no such setting"
-    if first["type"] == "value_error" and ": " in message and len(location) <= 1:
-        name, message = message.split(": ", 1)
+    named = re.match(r"([a-z_]+): ", message)
+    if first["type"] == "value_error" and named and len(location) <= 1:
+        name, message = named[1], message[named.end() :]
         location.append(name)
+    numbered = next((index for index, part in enumerate(first["loc"]) if isinstance(part, int)), None)
+    if numbered is not None:  # of a list, which is one variable
+        message = f"{' '.join(location[numbered:])}: {message}"
+        location = location[:numbered]
     more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
     return f"{PREFIX}{'_'.join(location).upper()}: {message}{more}"

@@ -71,9 +71,10 @@ class Endpoint:
                 await page(request_id)(scope, receive, send)
                 return
             kind = media_type(accept)
-            caller = await self._gate.admit(headers.get("authorization"))
+            address = (scope.get("client") or ("",))[0]
+            caller = await self._gate.admit(headers.get("authorization"), address)
             now = asyncio.get_running_loop().time()
-            quota = self._quotas.of(caller, (scope.get("client") or ("",))[0], now)
+            quota = self._quotas.of(caller, address, now)
             asking = Asking(request_id, headers, caller, quota)
             quota.begin(now)
             try:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Collection, Iterable
 
-_PORT = re.compile(r"(?<=[^:]):\d{0,5}$|(?<=\]):\d{0,5}$")
+_PORT = re.compile(r"(?<=[^:]):\d{0,5}$")
 
 MAX_KNOWN = 1_000
 

@@ -9,9 +9,9 @@ from graphql import GraphQLError, GraphQLFormattedError, OperationType
 
 from peoplegraph.access.caller import Caller
 from peoplegraph.access.documents import NamedDocuments
-from peoplegraph.access.scopes import Scope
 from peoplegraph.engine import Engine, Operation, Result
 from peoplegraph.errors import GatewayError, IntrospectionDisabled, describe
+from peoplegraph.scopes import Scope
 from peoplegraph.systems import System
 from peoplegraph.web.asking import Asking, MakeContext
 from peoplegraph.web.protocol import GRAPHQL, Asked
@@ -57,7 +57,7 @@ class Operations:
         if not operation.field_names.isdisjoint(_INTROSPECTION) and not self.may_introspect(caller):
             denied = IntrospectionDisabled()
             return None, [GraphQLError(str(denied), original_error=denied)]
-        self._named.keep(asked.document)
+        self._named.keep(asked.document, text)
         return operation, []
 
     async def run(self, operation: Operation, asked: Asked, asking: Asking, context: Any) -> Result:

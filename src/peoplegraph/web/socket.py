@@ -26,6 +26,9 @@ PROTOCOL = "graphql-transport-ws"
 
 MAX_ID_CHARACTERS = 100
 
+MAX_REASON = 120
+"""How long the reason of closing may be, which the WebSocket protocol bounds."""
+
 log = logging.getLogger(__name__)
 
 
@@ -62,6 +65,13 @@ class Sockets:
         self.idle_s = idle_s
         self._read_headers = read_headers
         self._origins = frozenset(origins)
+        self.writing: set[asyncio.Task[Any]] = set()
+        """The operations that are not given up any more, since they may have begun to write."""
+
+    async def finish(self, within_s: float) -> None:
+        """Let what writes come to its end, before the way to the systems is closed."""
+        if self.writing:
+            await asyncio.wait(self.writing, timeout=within_s)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a connection until it ends."""
@@ -83,11 +93,11 @@ class Sockets:
 
     def _is_welcome(self, socket: WebSocket) -> bool:
         origin = socket.headers.get("origin")
-        own = f"{'https' if socket.url.scheme == 'wss' else 'http'}://{socket.headers.get('host')}"
+        host = (origin or "").partition("://")[2]  # its scheme is not ours where TLS ends before us
         return (
             self.most > 0
             and PROTOCOL in socket.scope["subprotocols"]
-            and (origin is None or origin == own or origin in self._origins)
+            and (origin is None or host == socket.headers.get("host") or origin in self._origins)
         )
 
 
@@ -97,10 +107,10 @@ class _Connection:
         self._socket = socket
         self._headers = headers
         self._authorization = headers.get("authorization")
+        self._address = socket.client.host if socket.client else ""
         self._quota: Quota | None = None
         self._tasks: dict[str, asyncio.Task[None]] = {}
-        self._writing: set[asyncio.Task[Any]] = set()
-        """The tasks that are not cancelled any more, since they may have begun to write."""
+        self._unwanted = 0
 
     async def serve(self) -> None:
         """Take messages. Raises `Closed` or `WebSocketDisconnect`."""
@@ -158,8 +168,10 @@ class _Connection:
             self._authorization = given
         try:
             quota = (await self._asking("")).quota
-        except (Unauthenticated, KeysUnavailable):
-            raise Closed(4403, "Forbidden") from None
+        except Unauthenticated as error:
+            raise Closed(4403, f"Forbidden: {error}"[:MAX_REASON]) from None
+        except KeysUnavailable:
+            raise Closed(4403, "Forbidden: the keys to check the token with cannot be had for now") from None
         if quota.sockets >= self._sockets.most:
             raise Closed(4429, "Too many connections")
         quota.sockets += 1
@@ -168,9 +180,8 @@ class _Connection:
 
     async def _asking(self, request_id: str) -> Asking:
         """Say who asks, now: a token may be over by then. Raises `Unauthenticated` or `KeysUnavailable`."""
-        caller = await self._sockets.gate.admit(self._authorization)
-        client = self._socket.client
-        quota = self._sockets.quotas.of(caller, client.host if client else "", asyncio.get_running_loop().time())
+        caller = await self._sockets.gate.admit(self._authorization, self._address)
+        quota = self._sockets.quotas.of(caller, self._address, asyncio.get_running_loop().time())
         return Asking(request_id, self._headers, caller, quota)
 
     def _subscribe(self, message: dict[str, Any]) -> None:
@@ -179,15 +190,21 @@ class _Connection:
             raise _invalid()
         if operation_id in self._tasks:
             raise Closed(4409, "Subscriber for this id already exists")
-        if len(self._tasks) + len(self._writing.difference(self._tasks.values())) >= self._sockets.most_operations:
+        if len(self._tasks) + self._unwanted >= self._sockets.most_operations:
             raise Closed(4429, "Too many operations")
         self._tasks[operation_id] = asyncio.create_task(self._answer(operation_id, message.get("payload")))
 
     def _forget(self, operation_id: Any) -> None:
         """Drop an operation that nobody wants the result of; one that writes goes on."""
         task = self._tasks.pop(operation_id, None) if isinstance(operation_id, str) else None
-        if task is not None and task not in self._writing:
+        if task is not None and task in self._sockets.writing:
+            self._unwanted += 1
+            task.add_done_callback(self._is_over)
+        elif task is not None:
             task.cancel()
+
+    def _is_over(self, _: "asyncio.Task[None]") -> None:
+        self._unwanted -= 1
 
     async def _answer(self, operation_id: str, payload: Any) -> None:
         """Answer one operation; whatever is wrong with it is its own error."""
@@ -199,8 +216,9 @@ class _Connection:
         except Exception:
             log.exception("request %s failed", request_id)
             is_done, result = False, [graphql_error(bug(request_id), request_id)]
-        if self._tasks.pop(operation_id, None) is None:
-            return  # nobody wants it any more
+        if self._tasks.get(operation_id) is not asyncio.current_task():
+            return  # nobody wants it any more, though there may be another one by this name
+        del self._tasks[operation_id]
         with suppress(WebSocketDisconnect):
             body = dumped({"id": operation_id, "type": "next" if is_done else "error", "payload": result})
             await self._socket.send_text(body.decode())
@@ -231,8 +249,8 @@ class _Connection:
         """Let the operation of the running task come to its end, whatever becomes of the connection."""
         task = asyncio.current_task()
         assert task is not None  # noqa: S101  # each operation has one
-        self._writing.add(task)
-        task.add_done_callback(self._writing.discard)
+        self._sockets.writing.add(task)
+        task.add_done_callback(self._sockets.writing.discard)
 
     async def _message(self) -> dict[str, Any]:
         received = await self._socket.receive()

@@ -3,13 +3,13 @@
 Follows the vendor's page "Representatives"; where it is silent, `wire` and `client` say what is assumed.
 """
 
-from peoplegraph.access.scopes import Scope
 from peoplegraph.backends.base import Backend
 from peoplegraph.backends.billtrust_collections.client import CollectionsClient
 from peoplegraph.backends.billtrust_collections.graph import Query, Representative, representative_node
 from peoplegraph.backends.billtrust_collections.loaders import CollectionsLoaders, check
 from peoplegraph.backends.billtrust_collections.mutations import Mutation
 from peoplegraph.graph.cost import BY_EMAIL, NO_CALLS, Calls
+from peoplegraph.scopes import Scope
 from peoplegraph.systems import System
 
 COLLECTIONS = Backend(

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Annotated, TypeVar, cast
 
 import strawberry
 
-from peoplegraph.access.scopes import Scope
 from peoplegraph.backends.answers import unexpected
 from peoplegraph.backends.batching import load_many
 from peoplegraph.backends.billtrust_collections import wire
@@ -16,7 +15,8 @@ from peoplegraph.graph.node import Node
 from peoplegraph.graph.paging import After, Connection, First, check_keys, connection, window
 from peoplegraph.graph.person import Person, PhoneKind, PhoneNumber, find_by_email, phone_numbers
 from peoplegraph.graph.scalars import JSON, is_shallow
-from peoplegraph.graph.scopes import scoped
+from peoplegraph.graph.scoped import scoped
+from peoplegraph.scopes import Scope
 from peoplegraph.systems import System
 
 if TYPE_CHECKING:

@@ -9,7 +9,6 @@ from typing import Annotated, Any
 import strawberry
 from strawberry import Maybe
 
-from peoplegraph.access.scopes import Scope
 from peoplegraph.backends.base import named
 from peoplegraph.backends.billtrust_collections import wire
 from peoplegraph.backends.billtrust_collections.client import INPUT_PATHS
@@ -21,9 +20,10 @@ from peoplegraph.errors import BadInput, GatewayError, Issue, Refused
 from peoplegraph.errors import NotFound as Missing
 from peoplegraph.graph.audit import writes
 from peoplegraph.graph.scalars import JSON
-from peoplegraph.graph.scopes import scoped
+from peoplegraph.graph.scoped import scoped
 from peoplegraph.graph.text import text_issues
 from peoplegraph.graph.user_errors import REFUSALS, LinkError, UserError, refuse, user_error
+from peoplegraph.scopes import Scope
 from peoplegraph.systems import System
 from peoplegraph.upstream.call import Answer
 

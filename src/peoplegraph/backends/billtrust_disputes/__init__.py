@@ -5,13 +5,13 @@ Follows the vendor's page "Dispute Assignees"; where it is silent, `wire` and `c
 
 from dataclasses import replace
 
-from peoplegraph.access.scopes import Scope
 from peoplegraph.backends.base import Backend
 from peoplegraph.backends.billtrust_disputes.client import DisputesClient
 from peoplegraph.backends.billtrust_disputes.graph import Assignee, Query, assignee_by_email, assignee_node
 from peoplegraph.backends.billtrust_disputes.loaders import DisputesLoaders, check
 from peoplegraph.backends.billtrust_disputes.mutations import Mutation
 from peoplegraph.graph.cost import BY_EMAIL, NO_CALLS, Calls
+from peoplegraph.scopes import Scope
 from peoplegraph.systems import System
 
 DEPARTMENTS = Calls(0, once={"departments": 1})

@@ -5,7 +5,6 @@ from typing import Annotated
 
 import strawberry
 
-from peoplegraph.access.scopes import Scope
 from peoplegraph.backends.answers import unexpected
 from peoplegraph.backends.billtrust_disputes import wire
 from peoplegraph.backends.billtrust_disputes.loaders import (
@@ -22,7 +21,8 @@ from peoplegraph.graph.node import Node
 from peoplegraph.graph.paging import After, Connection, First, connection, window
 from peoplegraph.graph.person import Person, PhoneKind, PhoneNumber, phone_numbers
 from peoplegraph.graph.scalars import DateTime
-from peoplegraph.graph.scopes import scoped
+from peoplegraph.graph.scoped import scoped
+from peoplegraph.scopes import Scope
 from peoplegraph.systems import System
 
 ROSTER_FIELDS = frozenset({"assignees", "defaultAssignee"})

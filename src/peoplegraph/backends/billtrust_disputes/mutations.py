@@ -6,7 +6,6 @@ from typing import Annotated, Any
 import strawberry
 from strawberry import Maybe
 
-from peoplegraph.access.scopes import Scope
 from peoplegraph.backends.answers import unexpected
 from peoplegraph.backends.base import named
 from peoplegraph.backends.billtrust_disputes import wire
@@ -16,9 +15,10 @@ from peoplegraph.backends.billtrust_disputes.wire import ADDRESS_FIELDS, PERSON_
 from peoplegraph.context import Info
 from peoplegraph.errors import BadResponse, Forbidden, Issue, Refused
 from peoplegraph.graph.audit import writes
-from peoplegraph.graph.scopes import scoped
+from peoplegraph.graph.scoped import scoped
 from peoplegraph.graph.text import text_issues
 from peoplegraph.graph.user_errors import REFUSALS, UserError, refuse, user_error
+from peoplegraph.scopes import Scope
 from peoplegraph.systems import System
 from peoplegraph.upstream.call import Answer
 

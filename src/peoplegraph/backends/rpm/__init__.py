@@ -4,13 +4,13 @@ Follows the vendor's pages "API RepEdit", "Rep", "RepAdd" and "AgentUsers"; wher
 `wire` and `client` say what is assumed.
 """
 
-from peoplegraph.access.scopes import Scope
 from peoplegraph.backends.base import Backend
 from peoplegraph.backends.rpm.client import RpmClient
 from peoplegraph.backends.rpm.graph import Query, Rep, rep_node
 from peoplegraph.backends.rpm.loaders import RpmLoaders, check
 from peoplegraph.backends.rpm.mutations import Mutation
 from peoplegraph.graph.cost import BY_EMAIL, Calls
+from peoplegraph.scopes import Scope
 from peoplegraph.systems import System
 
 RPM = Backend(

@@ -5,7 +5,6 @@ from typing import Annotated
 
 import strawberry
 
-from peoplegraph.access.scopes import Scope
 from peoplegraph.backends.base import plain
 from peoplegraph.backends.batching import load_many
 from peoplegraph.backends.rpm import wire
@@ -17,7 +16,8 @@ from peoplegraph.graph.lookahead import selects_only
 from peoplegraph.graph.node import Node
 from peoplegraph.graph.paging import check_keys
 from peoplegraph.graph.person import Person, PhoneKind, PhoneNumber
-from peoplegraph.graph.scopes import scoped
+from peoplegraph.graph.scoped import scoped
+from peoplegraph.scopes import Scope
 from peoplegraph.systems import System
 
 BRIEF_FIELDS = frozenset(

@@ -7,7 +7,6 @@ import strawberry
 from strawberry import Maybe
 from strawberry.utils.str_converters import to_camel_case
 
-from peoplegraph.access.scopes import Scope
 from peoplegraph.backends.base import named
 from peoplegraph.backends.rpm import wire
 from peoplegraph.backends.rpm.graph import Rep, RepRelationship, shape
@@ -17,9 +16,10 @@ from peoplegraph.context import Info
 from peoplegraph.errors import BadResponse, Issue
 from peoplegraph.graph.audit import writes
 from peoplegraph.graph.person import PhoneKind
-from peoplegraph.graph.scopes import scoped
+from peoplegraph.graph.scoped import scoped
 from peoplegraph.graph.text import text_issues
 from peoplegraph.graph.user_errors import REFUSALS, UserError, refuse, user_error
+from peoplegraph.scopes import Scope
 from peoplegraph.systems import System
 from peoplegraph.upstream.call import Answer
 

@@ -1,6 +1,7 @@
 """The parts of the settings that say who may ask."""
 
 import json
+import re
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -8,8 +9,10 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
 from pydantic_settings import NoDecode
 
-from peoplegraph.access.scopes import Scope
+from peoplegraph.scopes import Scope
 from peoplegraph.settings.blocks import secure_url
+
+_HOST = re.compile(r"\*|(\*\.)?[0-9A-Za-z_-]+(\.[0-9A-Za-z_-]+)*|\[[0-9A-Fa-f:.]+\]")
 
 ALGORITHMS = tuple("RS256 RS384 RS512 PS256 PS384 PS512 ES256 ES384 ES512 EdDSA Ed25519".split())
 """The signatures that a token may have: of a private key, never of a shared one, and never none."""
@@ -32,8 +35,8 @@ def _json(given: Any) -> Any:
         return given
     try:
         return json.loads(given)
-    except ValueError:
-        raise ValueError("must be JSON: a list of objects") from None
+    except (ValueError, RecursionError):
+        raise ValueError("must be JSON, a list of objects") from None
 
 
 def _are_origins(given: tuple[str, ...]) -> tuple[str, ...]:
@@ -57,6 +60,17 @@ def _is_name(text: str) -> str:
     return text
 
 
+def _are_hosts(given: tuple[str, ...]) -> tuple[str, ...]:
+    for host in given:
+        if not _HOST.fullmatch(host):
+            raise ValueError("must be names without scheme, port and path, *.example for all below one, or *")
+    return given
+
+
+def _parts(given: Any) -> Any:
+    return [part.strip() for part in given.split(",") if part.strip()] if isinstance(given, str) else given
+
+
 def _are_algorithms(names: tuple[str, ...]) -> tuple[str, ...]:
     for name in names:
         if name not in ALGORITHMS:
@@ -68,6 +82,11 @@ Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)]
 """A list, in the environment with commas or spaces between."""
 
 Origins = Annotated[Words, AfterValidator(_are_origins)]
+
+Hosts = Annotated[Words, AfterValidator(_are_hosts)]
+
+Paths = Annotated[tuple[Path, ...], NoDecode, BeforeValidator(_parts)]
+"""A list with commas between: there may be spaces in a path."""
 
 Scopes = Annotated[frozenset[Scope], NoDecode, BeforeValidator(_words)]
 
@@ -107,8 +126,10 @@ class JwtSettings(BaseModel):
     def _is_whole(self) -> "JwtSettings":
         if self.issuer and not self.audience:
             raise ValueError("audience: is needed, or a token for anybody else would do")
-        if self.issuer and bool(self.jwks_url) == (self.jwks_file is not None):
-            raise ValueError("jwks_url: is needed to check tokens, or else jwks_file")
+        if self.jwks_url and self.jwks_file is not None:
+            raise ValueError("jwks_url: there is PEOPLEGRAPH_JWT_JWKS_FILE, too, and it must be one of them")
+        if self.issuer and not self.jwks_url and self.jwks_file is None:
+            raise ValueError("jwks_url: is needed to check tokens, or else PEOPLEGRAPH_JWT_JWKS_FILE")
         if not self.issuer and (self.audience or self.jwks_url or self.jwks_file):
             raise ValueError("issuer: is needed to check tokens")
         return self

@@ -6,8 +6,8 @@ import strawberry
 from graphql import GraphQLField, is_non_null_type
 from strawberry.schema_directive import Location
 
-from peoplegraph.access.scopes import SYSTEMS, Scope
 from peoplegraph.errors import MissingScope
+from peoplegraph.scopes import SYSTEMS, Scope
 
 
 @strawberry.schema_directive(
