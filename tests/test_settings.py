@@ -168,6 +168,79 @@ def test_misspelled_variables_are_noticed(monkeypatch: pytest.MonkeyPatch) -> No
     ]
 
 
+VALUES = {
+    "URL": "https://x.example",
+    "JWT_ISSUER": "https://x.example",
+    "JWKS_FILE": "",
+    "CREDENTIAL": "caller",
+    "HOST": "127.0.0.1",
+    "ENGINE": "httpx",
+    "ASSIGNEE": "key-owner",
+    "API_KEYS": f'[{{"name": "x", "sha256": "{"0" * 64}", "scopes": "reps:read"}}]',
+    "OPEN_SCOPES": "reps:read, reps:write",
+    "CORS_ORIGINS": "https://x.example",
+    "TRUSTED_DOCUMENTS": "off",
+    "ALGORITHMS": "ES256",
+    "ALLOWED_HOSTS": "x.example *.x.example [::1]",
+}
+"""What settings may be, by how their names end; any other may be 1."""
+
+
+def test_every_setting_can_be_set_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each variable alone, and all at once, is read as the setting that it names."""
+    values = {
+        name.removeprefix("PEOPLEGRAPH_"): next((v for end, v in VALUES.items() if name.endswith(end)), "1")
+        for name, _ in variables()
+    }
+    values["MAX_BODY_BYTES"] = values["MAX_DOCUMENT_CHARACTERS"] = values["MAX_DOCUMENT_TOKENS"] = "1000"
+    put(monkeypatch, **values)
+    everything = Settings.load()
+    assert (everything.rpm.concurrency, everything.caller_sockets, everything.jwt.leeway_s) == (1, 1, 1)
+    assert everything.keys_file == Path("1")
+    assert everything.allowed_hosts == ("x.example", "*.x.example", "[::1]")
+    assert [key.name for key in everything.api_keys] == ["x"]
+    for name, value in values.items():
+        for other in values:
+            monkeypatch.delenv(f"PEOPLEGRAPH_{other}")
+        put(monkeypatch, **(RPM | {"DISPUTES_TENANT_ID": "1", name: value}))
+        if not name.startswith(("JWT_", "COLLECTIONS_URL", "DISPUTES_URL")):
+            Settings.load()
+        put(monkeypatch, **values)
+
+
+@pytest.mark.parametrize(
+    ("variables", "complaint"),
+    [
+        ({"API_KEYS": "{"}, "PEOPLEGRAPH_API_KEYS: must be JSON, a list of objects"),
+        ({"API_KEYS": "[" * 100_000}, "PEOPLEGRAPH_API_KEYS: must be JSON, a list of objects"),
+        ({"API_KEYS": '[{"name": "x"}]'}, "PEOPLEGRAPH_API_KEYS: 0 sha256: Field required (and 1 more)"),
+        ({"OPEN_SCOPES": "everything"}, "PEOPLEGRAPH_OPEN_SCOPES: 0: Input should be"),
+        ({"CALLER_REQUESTS_PER_SECOND": "inf"}, "PEOPLEGRAPH_CALLER_REQUESTS_PER_SECOND: Input should be a finite"),
+        ({"ALLOWED_HOSTS": "https://x.example"}, "PEOPLEGRAPH_ALLOWED_HOSTS: must be names without scheme"),
+        ({"ALLOWED_HOSTS": "x.example:8000"}, "PEOPLEGRAPH_ALLOWED_HOSTS: must be names without scheme"),
+        ({"ALLOWED_HOSTS": "*foo"}, "PEOPLEGRAPH_ALLOWED_HOSTS: must be names without scheme"),
+        ({"JWT_ISSUER": "x"}, "PEOPLEGRAPH_JWT_AUDIENCE: is needed"),
+        ({"JWT_ISSUER": "x", "JWT_AUDIENCE": "y"}, "PEOPLEGRAPH_JWT_JWKS_URL: is needed"),
+        (
+            {"JWT_ISSUER": "x", "JWT_AUDIENCE": "y", "JWT_JWKS_URL": "https://x", "JWT_JWKS_FILE": "y"},
+            "PEOPLEGRAPH_JWT_JWKS_URL: there is PEOPLEGRAPH_JWT_JWKS_FILE, too",
+        ),
+        ({"JWT_AUDIENCE": "y"}, "PEOPLEGRAPH_JWT_ISSUER: is needed"),
+        ({"JWT_ALGORITHMS": "HS256"}, "PEOPLEGRAPH_JWT_ALGORITHMS: has 'HS256'"),
+        ({"HOST": "0.0.0.0"}, "PEOPLEGRAPH_HOST: 0.0.0.0 is not loopback, and everybody would be let in: set"),  # noqa: S104
+    ],
+)
+def test_what_is_wrong_with_who_may_ask(
+    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], complaint: str
+) -> None:
+    """It is one line, which begins with the variable."""
+    put(monkeypatch, **RPM, **variables)
+    with pytest.raises(SettingsError) as error:
+        Settings.load()
+    assert str(error.value).startswith(complaint)
+    assert "\n" not in str(error.value)
+
+
 def test_every_setting_has_its_help() -> None:
     """No setting is without a sentence that says what it does."""
     assert [name for name, field in variables() if not field.description] == []

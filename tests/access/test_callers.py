@@ -127,6 +127,16 @@ async def test_who_is_refused_is_refused_before_the_document_is_parsed(gateway_w
     assert (await gateway.get(params={"query": "{"})).status_code == 401
 
 
+async def test_refusals_are_logged(gateway_with: MakeGateway, caplog: pytest.LogCaptureFixture) -> None:
+    """The log tells who was refused, where from and why, so that an attack can be seen."""
+    caplog.set_level(logging.INFO, "peoplegraph")
+    gateway = await gateway_with(api_keys=[entry("x")[1]])
+    reply = await ask(gateway, "wrong")
+    assert f"{reply.response.headers['x-request-id']} from 127.0.0.1 is refused: 401 UNAUTHENTICATED" in caplog.text
+    await gateway.post(content=b"{}", headers={"host": "evil.example"})
+    assert "its Host is no name of this gateway" in caplog.text
+
+
 async def test_several_keys(gateway_with: MakeGateway) -> None:
     """Each key has its own scopes; two may have one name, so that one can take the other's place."""
     old, new = entry("app", Scope.REPRESENTATIVES_READ), entry("app", Scope.REPS_READ)

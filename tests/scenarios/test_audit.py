@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from peoplegraph.access.api_keys import new_key
-from peoplegraph.scopes import DATA
+from peoplegraph.scopes import DATA, Scope
 from tests.conftest import MakeGateway
 from tests.gateway import Gateway
 from tests.scripted import http, scripted
@@ -132,6 +132,21 @@ async def test_who(gateway_with: MakeGateway, events: Events) -> None:
     assert first["caller"] == second["caller"] == "key the app"
     assert [call["credential"] for call in first["calls"]] == ["gateway"]
     assert [call["credential"] for call in second["calls"]] == ["caller"]
+
+
+async def test_who_may_not(gateway_with: MakeGateway, events: Events) -> None:
+    """A mutation that is refused for want of a scope is told, too, beside one that is not."""
+    gateway = await gateway_with(open_scopes=[Scope.ASSIGNEES_WRITE])
+    await gateway.ask(
+        """mutation Try {
+          x: updateRepresentative(reference: "REP-001", input: {}) { created }
+          deleteAssignee(by: { assigneeId: "asg-0007" }) { deleted }
+        }"""
+    )
+    done, refused = events()
+    assert (done["audit"], done["outcome"]) == ("deleteAssignee", "done")
+    assert (refused["audit"], refused["outcome"], refused["scope"]) == ("x", "FORBIDDEN", "representatives:write")
+    assert refused["operation"] == "Try"
 
 
 async def test_several_in_one_request(gateway: Gateway, events: Events) -> None:

@@ -2,17 +2,18 @@
 
 import json
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import is_dataclass
 from datetime import UTC, datetime
 from functools import wraps
 from typing import Any
 
+from graphql import GraphQLError
 from strawberry import Some
 from strawberry.utils.str_converters import to_camel_case
 
-from peoplegraph.context import Info
-from peoplegraph.errors import GatewayError
+from peoplegraph.context import Context, Info
+from peoplegraph.errors import GatewayError, MissingScope
 from peoplegraph.graph.scoped import scoped
 from peoplegraph.scopes import Scope
 
@@ -53,6 +54,22 @@ def writes(scope: Scope, description: str) -> Any:
     return decorated
 
 
+def tell_refused(context: Context, operation: str | None, errors: Iterable[GraphQLError]) -> None:
+    """Tell of mutations that were not begun, since their caller lacks the scope; they are among the errors."""
+    for error in errors:
+        if isinstance(error.original_error, MissingScope) and error.path is not None and len(error.path) == 1:
+            event = {
+                "at": _now(),
+                "audit": error.path[0],
+                "caller": str(context.caller),
+                "operation": operation,
+                "scope": error.original_error.scope,
+                "outcome": error.original_error.code,
+                "request": context.request_id,
+            }
+            log.info("%s", json.dumps(event))
+
+
 def _outcome(payload: Any) -> str:
     """Return `done`, or the kinds of the refusals; with some links made, `partly` before them."""
     kinds = sorted({getattr(error, "code", type(error).__name__) for error in payload.errors})
@@ -67,7 +84,7 @@ def _log(info: Info, arguments: Mapping[str, Any], outcome: str, payload: Any, f
     known = payload.record_key() if outcome == "done" and hasattr(payload, "record_key") else None
     name = info.operation.name
     event = {
-        "at": datetime.now(UTC).isoformat(timespec="milliseconds"),
+        "at": _now(),
         "audit": info.field_name,
         "caller": str(context.caller),
         "operation": name.value if name else None,
@@ -85,6 +102,10 @@ def _log(info: Info, arguments: Mapping[str, Any], outcome: str, payload: Any, f
         "request": context.request_id,
     }
     log.info("%s", json.dumps(event))
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
 def _plain(value: Any) -> Any:

@@ -1,5 +1,6 @@
 """The gateway as an ASGI application: whom a request is for, before it is looked at what it says."""
 
+import logging
 from collections.abc import Collection
 from typing import Any
 
@@ -17,6 +18,8 @@ from peoplegraph.web.socket import Sockets
 
 PATH = "/graphql"
 
+log = logging.getLogger(__name__)
+
 
 class Gateway(Starlette):
     """Starlette's application, past which the endpoint is met: its own middleware and routes cost 20 us a request.
@@ -32,6 +35,7 @@ class Gateway(Starlette):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
         if scope["type"] != "lifespan" and not self._hosts.allow(scope["headers"]):
+            log.info("a request from %s is refused: its Host is no name of this gateway", scope.get("client"))
             if scope["type"] == "websocket":
                 await WebSocketClose()(scope, receive, send)
                 return

@@ -64,6 +64,7 @@ class Endpoint:
         request_id = f"{getrandbits(128):032x}"
         headers = self._read_headers(scope)
         accept = headers.get("accept", "")
+        address = (scope.get("client") or ("",))[0]
         kind = JSON
         quota: Quota | None = None
         try:
@@ -71,7 +72,6 @@ class Endpoint:
                 await page(request_id)(scope, receive, send)
                 return
             kind = media_type(accept)
-            address = (scope.get("client") or ("",))[0]
             caller = await self._gate.admit(headers.get("authorization"), address)
             now = asyncio.get_running_loop().time()
             quota = self._quotas.of(caller, address, now)
@@ -85,7 +85,9 @@ class Endpoint:
                 body = b"event: next\ndata: " + body + b"\n\nevent: complete\ndata:\n\n"
             await _respond(send, status, body, kind, request_id, _limits(quota))
         except (RequestError, Unauthenticated, KeysUnavailable, TooMany) as error:
-            await _refuse(send, as_request_error(error), kind, request_id, _limits(quota))
+            refused = as_request_error(error)
+            log.info("request %s from %s is refused: %d %s", request_id, address, refused.status, refused.code)
+            await _refuse(send, refused, kind, request_id, _limits(quota))
         except ClientDisconnect:
             return
         except (Exception, asyncio.CancelledError) as error:

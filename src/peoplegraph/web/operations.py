@@ -9,8 +9,10 @@ from graphql import GraphQLError, GraphQLFormattedError, OperationType
 
 from peoplegraph.access.caller import Caller
 from peoplegraph.access.documents import NamedDocuments
+from peoplegraph.context import Context
 from peoplegraph.engine import Engine, Operation, Result
 from peoplegraph.errors import GatewayError, IntrospectionDisabled, describe
+from peoplegraph.graph.audit import tell_refused
 from peoplegraph.scopes import Scope
 from peoplegraph.systems import System
 from peoplegraph.web.asking import Asking, MakeContext
@@ -60,13 +62,19 @@ class Operations:
         self._named.keep(asked.document, text)
         return operation, []
 
-    async def run(self, operation: Operation, asked: Asked, asking: Asking, context: Any) -> Result:
+    async def run(self, operation: Operation, asked: Asked, asking: Asking, context: Context) -> Result:
         """Run an operation."""
+        run = self._engine.run(operation, asked.variables, context, granted=asking.caller.scopes)
+        if is_query(operation):
+            return await run
         try:
-            return await self._engine.run(operation, asked.variables, context, granted=asking.caller.scopes)
+            result = await run
         finally:
-            if self.sharing is not None and not is_query(operation):
+            if self.sharing is not None:
                 self.sharing.detach()
+        name = operation.definition.name
+        tell_refused(context, name.value if name else None, result.errors)
+        return result
 
     def response(self, result: Result, asking: Asking, stale: Collection[System] = ()) -> dict[str, Any]:
         """Return a result as GraphQL has it, with the errors as a caller may read them."""

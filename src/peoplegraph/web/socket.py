@@ -77,6 +77,7 @@ class Sockets:
         """Serve a connection until it ends."""
         socket = WebSocket(scope, receive, send)
         if not self._is_welcome(socket):
+            log.info("a WebSocket from %s is refused", socket.client)
             await socket.close()  # before it is accepted: that is a 403
             return
         await socket.accept(PROTOCOL)
@@ -84,6 +85,7 @@ class Sockets:
         try:
             await connection.serve()
         except Closed as closed:
+            log.info("a WebSocket from %s is closed: %d %s", socket.client, closed.code, closed)
             if socket.application_state is WebSocketState.CONNECTED:
                 await socket.close(closed.code, str(closed))
         except WebSocketDisconnect:
