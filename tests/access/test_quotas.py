@@ -92,6 +92,7 @@ async def test_requests_at_once(gateway_with: MakeGateway) -> None:
         refused = await gateway.ask(QUERY, first)
         assert refused.response.status_code == 429
         assert refused.response.headers["retry-after"] == "1"
+        assert (await gateway.ask(QUERY, first)).response.status_code == 429  # a refusal makes no room
         assert (await gateway.ask(QUERY, second)).response.status_code == 200
         release.set()
         assert [(await task).errors for task in waiting] == [[], []]
@@ -128,6 +129,7 @@ def test_a_bucket() -> None:
     slow = Bucket("y", 0.5, 1, now=0)
     slow.take(0)
     assert slow.wait_s(0) == 2
+    assert (slow.most, slow.window_s) == (1, 2)
 
 
 def test_callers_are_forgotten_and_never_those_under_way() -> None:

@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -256,6 +257,60 @@ async def test_an_idle_connection_is_closed(serve: Serve) -> None:
         await greet(client)
         assert await ask(client, QUERY) == ANSWER
         assert await closed(client) == 1001
+
+
+async def test_whoever_is_let_in_no_more(serve: Serve, tmp_path: Path) -> None:
+    """Each operation is asked for anew who asks: a key that is taken back is no good on an open connection."""
+    key, sha = new_key()
+    path = tmp_path / "keys.toml"
+    path.write_text(f'[[api_keys]]\nname = "x"\nsha256 = "{sha}"\nscopes = ["representatives:read"]\n')
+    async with serve(keys_file=path) as url, dial(url) as client:
+        await greet(client, Authorization=f"Bearer {key}")
+        assert await ask(client, QUERY) == ANSWER
+        path.write_text("")
+        async with asyncio.timeout(5):
+            while (payload := await ask(client, QUERY)) == ANSWER:  # noqa: ASYNC110  # a file has no event
+                await asyncio.sleep(0.05)
+        assert payload[0]["extensions"]["code"] == "UNAUTHENTICATED"
+
+
+async def test_an_id_that_is_used_again(serve: Serve) -> None:
+    """The result of an operation that nobody wants any more is not taken for that of another one by its name."""
+
+    async def slow(request: str) -> bytes:
+        await asyncio.sleep(0.3 if request.startswith("PATCH") else 0.6)
+        return http(200, '{"reference": "REP-001"}')
+
+    mutation = 'mutation { updateRepresentative(reference: "A", input: {}) { created } }'
+    async with scripted(slow) as upstream, serve(collections={"url": upstream.url}) as url, dial(url) as client:
+        await greet(client)
+        await say(client, id="1", type="subscribe", payload={"query": mutation})
+        await asyncio.sleep(0.1)
+        await say(client, id="1", type="complete")
+        assert await ask(client, QUERY) == ANSWER
+
+
+async def test_writes_are_finished_before_the_gateway_ends(serve: Serve) -> None:
+    """Who ends the gateway in the middle of a write over a WebSocket does not cut it short."""
+    asked: list[str] = []
+
+    async def slow(request: str) -> bytes:
+        asked.append(request.split(" ", 1)[0])
+        await asyncio.sleep(0.4)
+        return http(200, '{"name": "n"}')
+
+    mutation = """mutation { a: updateRepresentative(reference: "A", input: {}) { created }
+      b: updateRepresentative(reference: "B", input: {}) { created } }"""
+    async with scripted(slow) as upstream:
+        async with serve(collections={"url": upstream.url}) as url:
+            client = await dial(url)
+            await greet(client)
+            await say(client, id="1", type="subscribe", payload={"query": mutation})
+            async with asyncio.timeout(5):
+                while not asked:  # noqa: ASYNC110  # the upstream has no event
+                    await asyncio.sleep(0.01)
+        assert asked == ["PATCH", "PATCH"]
+        await client.close()
 
 
 async def test_rates_hold_for_each_operation(serve: Serve) -> None:

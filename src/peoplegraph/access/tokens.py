@@ -215,7 +215,14 @@ def scopes_of(claims: dict[str, Any]) -> frozenset[Scope]:
 class Tokens:
     """Tells whose a token is, and remembers it for a while."""
 
-    def __init__(self, settings: JwtSettings, ring: Keys, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        settings: JwtSettings,
+        ring: Keys,
+        clock: Callable[[], float] = time.time,
+        most: int = MAX_REMEMBERED,
+    ) -> None:
+        self._most = most
         self._settings = settings
         self._ring = ring
         self._clock = clock
@@ -243,6 +250,6 @@ class Tokens:
         caller = Caller(claims["sub"], "token", scopes_of(claims))
         self._known[token] = (min(claims["exp"] + self._settings.leeway_s, now + REMEMBERED_S), caller)
         self._known.move_to_end(token)
-        if len(self._known) > MAX_REMEMBERED:
+        if len(self._known) > self._most:
             self._known.popitem(last=False)
         return caller
