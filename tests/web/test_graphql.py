@@ -114,6 +114,7 @@ async def test_simple_content_types_are_refused(gateway: Gateway, content_type: 
         ("{ assignee(by: {}) { email } }", "GRAPHQL_VALIDATION_FAILED"),
         ('{ assignee(by: { assigneeId: "a", email: "b" }) { email } }', "GRAPHQL_VALIDATION_FAILED"),
         ("{ reps(repIds: [99999999999]) { name } }", "GRAPHQL_VALIDATION_FAILED"),
+        pytest.param("{ reps(repIds: [%s]) { name } }" % ("9" * 5_000), "GRAPHQL_VALIDATION_FAILED", id="enormous"),
     ],
 )
 async def test_operations_that_are_not_valid(gateway: Gateway, query: str, code: str) -> None:

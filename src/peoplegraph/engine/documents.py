@@ -97,8 +97,11 @@ class Documents:
 
 
 def _bare(error: GraphQLError) -> GraphQLError:
-    """Take from an error what would keep the syntax tree, or the frames that it was raised in."""
-    error.nodes = None
+    """Take from an error what would keep the syntax tree, or the frames that it was raised in.
+
+    Its cause goes, too: whatever Python says of a literal, such as an integer of 5,000 digits, it is the caller's.
+    """
+    error.nodes = error.original_error = None
     error.__traceback__ = error.__context__ = error.__cause__ = None
     return error
 
