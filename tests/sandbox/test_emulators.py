@@ -1,7 +1,9 @@
 """The emulated systems, asked directly: they enforce what the vendors' pages say."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -199,3 +201,15 @@ async def test_every_call_is_recorded(client: httpx.AsyncClient, sandbox: Sandbo
         ("GET /representatives/a%2Fb", None, 403),
     ]
     assert len(sandbox.ledger.of("RPM")) == 1
+
+
+async def test_clients_that_hang_up(sandbox: Sandbox, blocks: Blocks, caplog: pytest.LogCaptureFixture) -> None:
+    """A request whose client is gone is received all the same, and is no error of the system's."""
+    url = urlsplit(blocks["rpm"]["url"])
+    for _ in range(20):
+        _, writer = await asyncio.open_connection(url.hostname, url.port)
+        writer.write(f"POST {url.path}/Rep HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{{}}".encode())
+        writer.close()
+    await asyncio.sleep(0.1)
+    assert len(sandbox.ledger.calls) == 20
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []

@@ -92,6 +92,7 @@ async def _send(response: Response, scope: Scope, receive: Receive, send: Send) 
         transport.abort()
         raise
     if transport.is_closing():
+        await _gone(receive)  # or the server says that there was no answer
         return
     if response.reset:
         linger = struct.pack("ii", 1, 0)  # closing sends a RST then
