@@ -1,15 +1,21 @@
 """GraphQL over HTTP: media types, methods, bodies and their bounds."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
+from urllib.parse import urlsplit
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from peoplegraph import create_app
+from peoplegraph.cli import UVICORN
+from peoplegraph.sandbox import Blocks
+from peoplegraph.sandbox.serving import serving
 from peoplegraph.web.protocol import GRAPHQL, JSON, RequestError, decoded, media_type
 from tests.conftest import MakeGateway
-from tests.gateway import Gateway
+from tests.gateway import Gateway, settings_for
 
 
 @pytest.mark.parametrize(
@@ -132,6 +138,20 @@ async def test_a_body_beyond_the_bound(gateway_with: MakeGateway) -> None:
     assert reply.json()["errors"][0]["extensions"]["code"] == "BAD_REQUEST"
     body = json.dumps({"query": "{ __typename }"}).encode().ljust(1000)
     assert (await gateway.post(content=body, headers=head)).json() == {"data": {"__typename": "Query"}}
+
+
+@pytest.mark.parametrize("begun", [b"", b"{"])
+async def test_a_body_that_does_not_come(blocks: Blocks, begun: bytes) -> None:
+    """Who sends a head, and nothing of the body or not all of it, is refused after the time of a request."""
+    app = create_app(settings_for(blocks, deadline_s=0.1))
+    async with serving((app,), "127.0.0.1", 0, lifespan="on", **UVICORN) as (server,):
+        reader, writer = await asyncio.open_connection("127.0.0.1", urlsplit(server.url).port)
+        head = "POST /graphql HTTP/1.1", "Host: localhost", f"Content-Type: {JSON}", "Content-Length: 9", "", ""
+        writer.write("\r\n".join(head).encode() + begun)
+        answer = await asyncio.wait_for(reader.read(), 5)
+        writer.close()
+    assert answer.startswith(b"HTTP/1.1 408 ")
+    assert b"\r\nconnection: close\r\n" in answer
 
 
 @pytest.mark.parametrize(

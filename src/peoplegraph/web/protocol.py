@@ -98,16 +98,16 @@ async def body_of_post(content_type: str | None, receive: Receive, max_bytes: in
         # a page of anybody's can make a browser send these without asking first: CSRF
         status = 400 if (content_type or "").split(";")[0].strip().lower() in _SIMPLE else 415
         raise RequestError(status, f"The content type must be {JSON}, in UTF-8", Accept_Post=JSON)
-    message = await receive()
-    body = bytearray(message.get("body", b""))
-    if message.get("more_body"):
-        try:
-            async with asyncio.timeout(longest_s):
-                while message.get("more_body") and len(body) <= max_bytes:
-                    message = await receive()
-                    body += message.get("body", b"")
-        except TimeoutError:
-            raise RequestError(408, "The request's body did not come in time", Connection="close") from None
+    body = bytearray()
+    more = True
+    try:
+        async with asyncio.timeout(longest_s):  # the first piece, too: a client may send a head, and nothing else
+            while more and len(body) <= max_bytes:
+                message = await receive()
+                body += message.get("body", b"")
+                more = message.get("more_body", False)
+    except TimeoutError:
+        raise RequestError(408, "The request's body did not come in time", Connection="close") from None
     if message["type"] == "http.disconnect":
         raise ClientDisconnect
     if len(body) > max_bytes:
