@@ -37,7 +37,7 @@ Data = Annotated[Path | None, typer.Option(help="Keep the emulated systems' reco
 
 UVICORN: dict[str, Any] = {
     "http": "peoplegraph.web.server:Protocol",
-    "ws": "websockets-sansio",
+    "ws": "peoplegraph.web.server:SocketProtocol",
     "ws_per_message_deflate": False,  # what is small on the wire may be large in memory
 }
 """How the gateway has uvicorn speak HTTP and WebSockets."""
@@ -259,16 +259,24 @@ def _overrides(host: str | None, port: int | None) -> dict[str, Any]:
 
 def _log() -> None:
     """Log to standard error, what uvicorn has to say among it."""
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # it tells URLs, and there may be a secret in one
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     audit = logging.getLogger("peoplegraph.audit")
     audit.propagate = False
     audit.handlers = [logging.StreamHandler()]  # a line of JSON each, and nothing else in it
-    logging.getLogger("uvicorn.error").addFilter(lambda record: not _is_cancellation(record))
+    logging.getLogger("uvicorn.error").addFilter(
+        lambda record: not (_is_cancellation(record) or _tells_a_url(record))
+    )
 
 
 def _is_cancellation(record: logging.LogRecord) -> bool:
     """Whether uvicorn tells of a request that it has itself cut short, at the end of its time."""
     return record.exc_info is not None and isinstance(record.exc_info[1], asyncio.CancelledError)
+
+
+def _tells_a_url(record: logging.LogRecord) -> bool:
+    """Whether uvicorn tells of a WebSocket with all that its URL has in it."""
+    return "WebSocket" in record.msg
 
 
 def _print(text: str) -> None:

@@ -200,6 +200,14 @@ async def test_json_in_the_document(gateway: Gateway) -> None:
     assert body["data"]["updateRepresentative"]["errors"] == []
 
 
+async def test_variables_with_many_mistakes(gateway: Gateway) -> None:
+    """Of what is wrong with variables no more is told than anybody reads, and no more time is taken for it."""
+    query = "mutation ($i: RepInput!) { updateRep(repId: 1, input: $i) { errors { message } } }"
+    body = await send(gateway, query, i={f"nope{number}": 1 for number in range(10_000)})
+    assert 1 < len(body["errors"]) <= 51
+    assert gateway.calls == []
+
+
 async def test_variables_that_are_too_many(gateway: Gateway) -> None:
     """Their number is bounded whatever their types are."""
     query = "query ($k: [String!]!) { representatives(references: $k) { name } }"

@@ -13,7 +13,7 @@ from peoplegraph import create_app
 from peoplegraph.cli import UVICORN
 from peoplegraph.sandbox import Blocks
 from peoplegraph.sandbox.serving import serving
-from peoplegraph.web.server import Protocol
+from peoplegraph.web.server import Protocol, SocketProtocol
 from tests.gateway import settings_for
 
 BIG = b"x" * 300_000
@@ -165,3 +165,58 @@ async def test_a_slow_body_is_refused(blocks: Blocks) -> None:
         answer = await raw(server.url, head)
     assert answer.startswith(b"HTTP/1.1 408 ")
     assert b"BAD_REQUEST" in answer
+
+
+async def test_requests_that_wait_are_bounded() -> None:
+    """Who sends requests in a row, and never reads, is cut off, and fills no memory."""
+
+    async def slow(_: Any, __: Any, send: Any) -> None:
+        await asyncio.sleep(0.5)
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]})
+        await send({"type": "http.response.body", "body": b""})
+
+    async with serving((slow,), "127.0.0.1", 0, **UVICORN) as (server,):
+        answer = await raw(server.url, (HEAD + b"\r\n") * 100)
+        assert answer.startswith(b"HTTP/1.1 429 ")
+        await asyncio.sleep(0.6)  # for the first of them to end
+
+
+async def test_a_trailer_is_no_header() -> None:
+    """What comes behind a body is not among the headers that were looked at before it."""
+    seen: list[bytes] = []
+
+    async def tell(scope: Any, receive: Any, send: Any) -> None:
+        more = True
+        while more:
+            message = await receive()
+            more = message.get("more_body", False)
+        seen.extend(name for name, _ in scope["headers"])
+
+        async def nothing() -> Any:
+            return message
+
+        await app(scope, nothing, send)
+
+    post = b"POST /big HTTP/1.1\r\nhost: x\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n"
+    async with serving((tell,), "127.0.0.1", 0, **UVICORN) as (server,):
+        answer = await raw(server.url, post + b"1\r\na\r\n0\r\nauthorization: Bearer x\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    assert seen == [b"host", b"connection", b"transfer-encoding"]
+
+
+async def test_a_connection_that_is_kept_with_nothing_to_ask() -> None:
+    """A line's end behind an answer keeps no connection open; a handshake that never comes does not, either."""
+
+    class Hasty(Protocol):
+        head_s = 0.2
+
+    class HastySocket(SocketProtocol):
+        handshake_s = 0.2
+
+    options = UVICORN | {"http": Hasty, "ws": HastySocket}
+    upgrade = HEAD + b"connection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n"
+    async with serving((app,), "127.0.0.1", 0, **options) as (server,):
+        answer = await raw(server.url, HEAD + b"\r\n", b"\r\n", pause_s=0.05)
+        assert answer.startswith(b"HTTP/1.1 200 ")
+        await raw(server.url, upgrade + b"x: " + b"x" * 9_000 + b"\r\n\r\n")
+        await raw(server.url, upgrade + b"content-length: 5\r\n\r\n")

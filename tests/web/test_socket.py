@@ -242,6 +242,30 @@ async def test_what_is_no_message(serve: Serve, message: Any) -> None:
             assert await ask(client, QUERY) == ANSWER
 
 
+async def test_a_flood_of_pings(serve: Serve) -> None:
+    """Who pings and never reads the answers is cut off before they fill the memory."""
+    async with serve() as url:
+        reader, writer = await asyncio.open_connection(
+            "127.0.0.1", int(url.split(":")[2].split("/")[0]), limit=1000
+        )
+        writer.write(
+            b"GET /graphql HTTP/1.1\r\nhost: localhost\r\nconnection: upgrade\r\nupgrade: websocket\r\n"
+            b"sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+            b"sec-websocket-protocol: graphql-transport-ws\r\n\r\n"
+        )
+        assert b"101" in await reader.readline()
+        ping = b"\x89\xfd\0\0\0\0" + b"x" * 125
+
+        async def flood() -> None:
+            while True:
+                writer.write(ping * 1000)
+                await writer.drain()
+
+        with pytest.raises(ConnectionError):
+            await asyncio.wait_for(flood(), 20)
+        writer.close()
+
+
 async def test_an_idle_connection_is_closed(serve: Serve) -> None:
     """Not while an operation is under way, and a while after it."""
 

@@ -83,10 +83,13 @@ class Quota:
             if bucket is not None and bucket.left(now) < 1:
                 message = f"There may be {bucket.most:g} {what} in {bucket.window_s:g} s"
                 raise TooMany(message, bucket.wait_s(now))
-        self.count(now, 1)
+        if self.requests is not None:
+            self.requests.take(now)
 
     def count(self, now: float, requests: int) -> None:
-        """Count more requests, that came in one."""
+        """Count more requests, that came in one. Raises `TooMany` where there may not be so many at once."""
+        if self.under_way + requests > self.at_once:
+            raise TooMany(f"There may be {self.at_once} requests at once", 1)
         if self.requests is not None:
             self.requests.take(now, requests)
 

@@ -19,6 +19,9 @@ from graphql import (
 )
 from graphql.execution.values import get_variable_values
 
+MAX_ERRORS = 50
+"""How many things that are wrong with variables are told: what graphql-core tells when it executes."""
+
 _PLAIN: dict[Any, Callable[[Any], bool]] = {
     GraphQLString: lambda value: value.__class__ is str,
     GraphQLID: lambda value: value.__class__ is str,
@@ -64,7 +67,7 @@ class Coercer:
         return self._by_graphql_core(given)
 
     def _by_graphql_core(self, given: Mapping[str, Any]) -> Any | list[GraphQLError]:
-        return get_variable_values(self._schema, self._definitions, dict(given))
+        return get_variable_values(self._schema, self._definitions, dict(given), max_errors=MAX_ERRORS)
 
 
 def _check(type_: Any) -> Callable[[Any], bool] | None:

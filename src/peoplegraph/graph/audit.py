@@ -60,9 +60,9 @@ def tell_refused(context: Context, operation: str | None, errors: Iterable[Graph
         if isinstance(error.original_error, MissingScope) and error.path is not None and len(error.path) == 1:
             event = {
                 "at": _now(),
-                "audit": error.path[0],
+                "audit": str(error.path[0])[:MAX_CHARACTERS],
                 "caller": str(context.caller),
-                "operation": operation,
+                "operation": operation and operation[:MAX_CHARACTERS],
                 "scope": error.original_error.scope,
                 "outcome": error.original_error.code,
                 "request": context.request_id,
@@ -87,7 +87,7 @@ def _log(info: Info, arguments: Mapping[str, Any], outcome: str, payload: Any, f
         "at": _now(),
         "audit": info.field_name,
         "caller": str(context.caller),
-        "operation": name.value if name else None,
+        "operation": name.value[:MAX_CHARACTERS] if name else None,
         "record": record | ({"id": known} if known else {}),
         "outcome": outcome,
         "calls": [

@@ -43,6 +43,9 @@ class Asking(msgspec.Struct, frozen=True):
     caller: Caller
     quota: Quota
 
+    def __repr__(self) -> str:
+        return f"<Asking {self.request_id} of {self.caller}>"
+
 
 MakeContext = Callable[[Asking], Context]
 """Makes the context of a request."""

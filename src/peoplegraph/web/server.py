@@ -4,7 +4,8 @@ import asyncio
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from peoplegraph.outbox import Outbox
 
@@ -12,6 +13,12 @@ MAX_HEAD_BYTES = 32 * 1024
 """What a request's line and headers may have, together."""
 
 MAX_HEADERS = 100
+
+MAX_PIPELINED = 16
+"""Requests that may wait on one connection for the answer to the one before them."""
+
+MAX_UNSENT_BYTES = 4 * 1024 * 1024
+"""What may wait to be sent on a WebSocket whose other end goes on sending."""
 
 _outboxes: WeakKeyDictionary[asyncio.AbstractEventLoop, Outbox] = WeakKeyDictionary()
 """One for all connections of a loop."""
@@ -68,8 +75,14 @@ class Protocol(HttpToolsProtocol):
         """Read of a request's head no more than there may be, and not for longer."""
         in_head = self._in_head
         super().data_received(data)
-        if not self._in_head or self._gathering.is_closing():
+        if self._gathering.is_closing():
             return self._no_longer_late()
+        if not self._in_head:
+            if self._is_answering():
+                self._no_longer_late()
+            elif self._late is None:  # something came that is no request yet, and ended uvicorn's own timer
+                self._late = self.loop.call_later(self.head_s, self._refuse_late)
+            return None
         self._head_bytes = self._head_bytes + len(data) if in_head else 0
         if self._head_bytes > MAX_HEAD_BYTES:
             return self._refuse(431)
@@ -90,13 +103,17 @@ class Protocol(HttpToolsProtocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a header."""
-        super().on_header(name, value)
+        if self._in_head:  # and no trailer, which nobody who looked at the headers has seen
+            super().on_header(name, value)
         self._check(len(name) + len(value))
 
     def on_headers_complete(self) -> None:
         """Begin to answer."""
         self._in_head = False
         self._head_bytes = 0
+        if len(self.pipeline) >= MAX_PIPELINED:
+            self._refuse(429)
+            raise ValueError("too many requests are waiting")
         super().on_headers_complete()
 
     def send_400_response(self, msg: str) -> None:
@@ -112,8 +129,14 @@ class Protocol(HttpToolsProtocol):
 
     def _refuse_late(self) -> None:
         self._late = None
-        if self._in_head and not self._gathering.is_closing():
+        if self._in_head:
             self._refuse(408)
+        elif not self._is_answering():
+            self._gathering.close()
+
+    def _is_answering(self) -> bool:
+        cycle: RequestResponseCycle | None = self.cycle
+        return cycle is not None and not cycle.response_complete
 
     def _no_longer_late(self) -> None:
         if self._late is not None:
@@ -122,6 +145,8 @@ class Protocol(HttpToolsProtocol):
 
     def _refuse(self, status: int) -> None:
         self._no_longer_late()
+        if self._gathering.is_closing():
+            return
         line = STATUS_LINE[status]
         self._gathering.write(line + b"content-length: 0\r\nconnection: close\r\n\r\n")
         self._gathering.close()
@@ -129,3 +154,31 @@ class Protocol(HttpToolsProtocol):
     def eof_received(self) -> None:
         """Answer a client that says no more before the loop closes the connection for it."""
         self._gathering.flush()
+
+
+class SocketProtocol(WebSocketsSansIOProtocol):
+    """WebSockets whose other end may neither begin for ever nor have us keep what it does not read."""
+
+    handshake_s = 10.0
+    """How long the handshake may take."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin a connection."""
+        self._late = self.loop.call_later(self.handshake_s, self._give_up)
+        super().connection_made(transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End a connection."""
+        self._late.cancel()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Read, while what is answered is read."""
+        if self.transport.get_write_buffer_size() > MAX_UNSENT_BYTES:
+            self.transport.abort()
+            return
+        super().data_received(data)
+
+    def _give_up(self) -> None:
+        if not self.handshake_complete:
+            self.transport.abort()

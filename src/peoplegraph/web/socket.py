@@ -7,7 +7,6 @@ import asyncio
 import json
 import logging
 from collections.abc import Collection
-from contextlib import suppress
 from random import getrandbits
 from typing import Any
 
@@ -211,38 +210,46 @@ class _Connection:
     async def _answer(self, operation_id: str, payload: Any) -> None:
         """Answer one operation; whatever is wrong with it is its own error."""
         request_id = f"{getrandbits(128):032x}"
+        quota: Quota | None = None
         try:
-            is_done, result = await self._result(payload, request_id)
-        except (RequestError, Unauthenticated, KeysUnavailable, TooMany) as error:
-            is_done, result = False, [graphql_error(as_request_error(error), request_id)]
-        except Exception:
-            log.exception("request %s failed", request_id)
-            is_done, result = False, [graphql_error(bug(request_id), request_id)]
+            try:
+                asking = await self._asking(request_id)
+                asking.quota.begin(asyncio.get_running_loop().time())
+                quota = asking.quota
+                is_done, result = await self._result(payload, asking)
+            except (RequestError, Unauthenticated, KeysUnavailable, TooMany) as error:
+                is_done, result = False, [graphql_error(as_request_error(error), request_id)]
+            except Exception:
+                log.exception("request %s failed", request_id)
+                is_done, result = False, [graphql_error(bug(request_id), request_id)]
+            await self._tell(operation_id, result, is_done=is_done)
+        finally:
+            if quota is not None:
+                quota.end()
+
+    async def _tell(self, operation_id: str, result: Any, *, is_done: bool) -> None:
+        """Send what came of an operation; until that is sent it counts as under way."""
         if self._tasks.get(operation_id) is not asyncio.current_task():
             return  # nobody wants it any more, though there may be another one by this name
-        del self._tasks[operation_id]
-        with suppress(WebSocketDisconnect):
+        try:
             body = dumped({"id": operation_id, "type": "next" if is_done else "error", "payload": result})
             await self._socket.send_text(body.decode())
-            if is_done:
+            if self._tasks.pop(operation_id, None) is not None and is_done:
                 await self._send(id=operation_id, type="complete")
+        except WebSocketDisconnect:
+            self._tasks.pop(operation_id, None)
 
-    async def _result(self, payload: Any, request_id: str) -> tuple[bool, Any]:
+    async def _result(self, payload: Any, asking: Asking) -> tuple[bool, Any]:
         """Return whether an operation was executed, and its result or its errors."""
         operations = self._sockets.operations
-        asking = await self._asking(request_id)
-        asking.quota.begin(asyncio.get_running_loop().time())
-        try:
-            what = asked(payload)
-            operation, errors = operations.find(what, asking.caller)
-            if operation is None:
-                return False, operations.described(errors, asking)
-            context = operations.make_context(asking)
-            if not is_query(operation):
-                self._keep()
-            result = await operations.run(operation, what, asking, context)
-        finally:
-            asking.quota.end()
+        what = asked(payload)
+        operation, errors = operations.find(what, asking.caller)
+        if operation is None:
+            return False, operations.described(errors, asking)
+        context = operations.make_context(asking)
+        if not is_query(operation):
+            self._keep()
+        result = await operations.run(operation, what, asking, context)
         if not result.executed:
             return False, operations.described(result.errors, asking)
         return True, operations.response(result, asking, context.stale)
