@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import httpx
+from starlette.applications import Starlette
 
 from peoplegraph import create_app
 from peoplegraph.sandbox import Blocks, Sandbox
@@ -30,7 +31,8 @@ class Reply:
 class Gateway:
     """Asks a gateway, and sees what the emulated systems received since the question before."""
 
-    def __init__(self, client: httpx.AsyncClient, sandbox: Sandbox) -> None:
+    def __init__(self, app: Starlette, client: httpx.AsyncClient, sandbox: Sandbox) -> None:
+        self._app = app
         self._client = client
         self.sandbox = sandbox
 
@@ -42,6 +44,10 @@ class Gateway:
         """Send a GET to the endpoint, with a header that no page can send to another origin by itself."""
         headers = {"apollo-require-preflight": "1", **request.pop("headers", {})}
         return await self._client.get("/graphql", headers=headers, **request)
+
+    def from_address(self, address: str) -> httpx.AsyncClient:
+        """Return a client whose requests come from an address."""
+        return client_of(self._app, address)
 
     async def request(self, method: str, **request: Any) -> httpx.Response:
         """Send a request with any method."""
@@ -95,6 +101,11 @@ async def running_gateway(settings: Settings, sandbox: Sandbox) -> AsyncIterator
     app = create_app(settings)
     async with (
         app.router.lifespan_context(app),
-        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost") as client,
+        client_of(app, "127.0.0.1") as client,
     ):
-        yield Gateway(client, sandbox)
+        yield Gateway(app, client, sandbox)
+
+
+def client_of(app: Starlette, address: str) -> httpx.AsyncClient:
+    """Return a client of an application whose requests come from an address."""
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app, client=(address, 123)), base_url="http://localhost")

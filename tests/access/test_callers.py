@@ -182,6 +182,21 @@ async def test_an_open_gateway_does_not_mind_a_credential(gateway: Gateway) -> N
     assert (await ask(gateway, "whatever")).errors == []
 
 
+async def test_an_open_gateway_is_open_to_its_own_machine(gateway_with: MakeGateway) -> None:
+    """Also where a server other than `peoplegraph serve` has it listen on every address, unless told so."""
+    for to_network, elsewhere in ((False, 401), (True, 200)):
+        gateway = await gateway_with(open=True, open_to_network=to_network)
+        for address, status in (
+            ("127.0.0.1", 200),
+            ("::1", 200),
+            ("192.0.2.7", elsewhere),
+            ("::ffff:192.0.2.7", elsewhere),
+        ):
+            async with gateway.from_address(address) as client:
+                reply = await client.post("/graphql", json={"query": "{ __typename }"})
+                assert reply.status_code == status, address
+
+
 async def test_a_closed_gateway(gateway_with: MakeGateway) -> None:
     """With `open` off and no way to authenticate nobody is let in."""
     gateway = await gateway_with(open=False)

@@ -100,7 +100,7 @@ class Served:
 
     async def assert_well(self, caplog: pytest.LogCaptureFixture) -> None:
         """Assert that the gateway goes on serving, and that the log has no error, no secret and no forged line."""
-        reply = await self.ask(json={"query": "{ __typename }"})
+        reply = await self.ask(json={"query": "{ __typename }"}, headers={"connection": "close"})
         assert (reply.status_code, reply.json()) == (200, {"data": {"__typename": "Query"}})
         for record in caplog.records:
             if record.name in ("httpx", "uvicorn.access"):

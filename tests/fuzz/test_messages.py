@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 from websockets.frames import Close, CloseCode
-from websockets.protocol import State
 from websockets.typing import Subprotocol
 
 from tests.fuzz.requests import ANYTHING, NESTED, RARELY, as_object, mostly, requests, spoiled
@@ -31,6 +30,7 @@ from tests.fuzz.served import (
 PROTOCOL = Subprotocol("graphql-transport-ws")
 INIT = '{"type":"connection_init"}'
 PING = '{"type":"ping"}'
+GOOD = '{"type":"subscribe","id":"1","payload":{"query":"{ __typename }"}}'
 
 TYPES = st.sampled_from("connection_init ping pong subscribe complete next error connection_ack start x".split())
 IDS = mostly(st.sampled_from(['"1"', '"2"', '"3"']), ANYTHING)
@@ -133,40 +133,51 @@ async def talk(socket: ClientConnection, messages: list[str | bytes], heard: Hea
         heard.take(await socket.recv())
 
 
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What a client says, and whether it then closes the connection, or is just gone."""
+
+    messages: list[str | bytes]
+    polite: bool
+
+
+@st.composite
+def said(draw: st.DrawFn) -> Said:
+    """Make up what a client says: first who it is, but not always."""
+    messages = draw(st.lists(MESSAGES, max_size=8))
+    if not draw(RARELY):
+        messages.insert(0, draw(mostly(st.just(INIT), INITS, times=3)))
+    return Said(messages, draw(st.booleans()))
+
+
+async def closed_for(socket: ClientConnection, messages: list[str | bytes], heard: Heard) -> Close | None:
+    """Talk; return why the gateway closed the connection, if it did."""
+    try:
+        await talk(socket, messages, heard)
+    except ConnectionClosed as closed:
+        return closed.rcvd or Close(CloseCode.ABNORMAL_CLOSURE, "")
+    return None
+
+
 @bounded(150)
-@given(mostly(st.just(INIT), INITS, times=3), st.lists(MESSAGES, max_size=8), st.booleans(), RARELY)
-async def test_messages(  # noqa: PLR0917  # what hypothesis makes up
-    served: Served,
-    caplog: pytest.LogCaptureFixture,
-    init: str,
-    messages: list[str | bytes],
-    polite: bool,
-    late: bool,
-) -> None:
-    """All are answered, or the connection is closed for what is wrong, and never for a bug; others go on."""
+@given(said())
+async def test_messages(served: Served, caplog: pytest.LogCaptureFixture, said: Said) -> None:
+    """All are answered, or their connection is closed for what is wrong, and never for a bug; others go on."""
     await served.begin(caplog)
-    heard = Heard()
-    end: Close | None = None
+    heard, good = Heard(), Heard()
     url = f"ws://127.0.0.1:{served.port}/graphql"
     async with asyncio.timeout(PATIENCE_S):
         socket = await connect(url, subprotocols=[PROTOCOL], additional_headers=FORWARDED, compression=None)
-        try:
-            await talk(socket, messages if late else [init, *messages], heard)
-        except ConnectionClosed as closed:
-            end = closed.rcvd
-        if end is not None:
-            event(f"{end.code} {end.reason}")
-            assert 4400 <= end.code < 4500 or end.code == CloseCode.MESSAGE_TOO_BIG
-            heard.texts.append(end.reason)
-        else:
-            assert socket.state is State.OPEN
-        if polite:
+        closed = await closed_for(socket, said.messages, heard)
+        if closed is not None:
+            event(f"{closed.code} {closed.reason}")
+            assert 4400 <= closed.code < 4500 or closed.code == CloseCode.MESSAGE_TOO_BIG
+            served.assert_tight(closed.reason)
+        if said.polite:
             await socket.close()
         socket.transport.abort()
-        served.assert_tight(*heard.texts)
         async with connect(url, subprotocols=[PROTOCOL]) as another:
-            good = Heard()
-            query = '{"type":"subscribe","id":"1","payload":{"query":"{ __typename }"}}'
-            await talk(another, [INIT, query], good)
-            assert good.answers == [{"data": {"__typename": "Query"}}]
+            await talk(another, [INIT, GOOD], good)
+    assert good.answers == [{"data": {"__typename": "Query"}}]
+    served.assert_tight(*heard.texts)
     await served.assert_well(caplog)

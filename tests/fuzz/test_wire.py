@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 
 import httpx
@@ -57,14 +57,17 @@ GOOD = [
     post(BODY),
     post(BODY, *SECRET.split("\r\n")[:2]),
     post(BODY, "Expect: 100-continue", "Accept: text/event-stream"),
-    post('mutation { deleteAssignee(by: { assigneeId: "asg-0001" }) { deleted } }', "Connection: close"),
+    post(json.dumps({"query": 'mutation { deleteAssignee(by: { assigneeId: "asg-0001" }) { deleted } }'})),
+    post(BODY, "Connection: close"),
     head("POST /graphql", "Content-Type: application/json", "Transfer-Encoding: chunked")
     + b'10\r\n{"query":"{ __ty\r\nb;x=y\r\npename }"}\n\r\n0\r\n\r\n',
     head("GET /graphql?query=%7B__typename%7D", "apollo-require-preflight: 1"),
     head("GET /graphql", "Accept: text/html"),
     head("OPTIONS /graphql", "Origin: https://app.example", "Access-Control-Request-Method: POST"),
     head("PUT /graphql/"),
-    head("GET /graphql", "Upgrade: h2c", "Connection: Upgrade, HTTP2-Settings"),
+    post(BODY, "Upgrade: h2c", "Connection: Upgrade, HTTP2-Settings"),
+    post(BODY, *SOCKET),
+    head("GET /graphql", *SOCKET, f"Cookie: {'x' * 9_000}"),
     head("GET /graphql", *SOCKET)
     + frame('{"type":"connection_init"}')
     + frame('{"type":"subscribe","id":"1","payload":{"query":"{ __typename }"}}'),
@@ -80,15 +83,20 @@ class Spoken:
 
 
 @st.composite
+def cut(draw: st.DrawFn, text: bytes) -> tuple[bytes, ...]:
+    """Cut bytes into up to four pieces."""
+    cuts = sorted(draw(st.lists(st.integers(0, len(text)), max_size=3)))
+    return tuple(text[start:stop] for start, stop in zip([0, *cuts], [*cuts, len(text)], strict=True))
+
+
+@st.composite
 def spoken(draw: st.DrawFn) -> Spoken:
     """Make up what a client says: good requests in a row, spoiled, or anything."""
     good = st.sampled_from(GOOD) | requests().map(post)
     text = b"".join(draw(st.lists(good, min_size=1, max_size=3)))
     if not draw(RARELY):
         text = draw(st.binary(max_size=200) if draw(RARELY) else spoiled(text))
-    cuts = sorted(draw(st.lists(st.integers(0, len(text)), max_size=2)))
-    pieces = [text[start:stop] for start, stop in zip([0, *cuts], [*cuts, len(text)], strict=True)]
-    return Spoken(tuple(pieces), draw(st.sampled_from(["listens", "listens", "ends", "is gone"])))
+    return Spoken(draw(cut(text)), draw(st.sampled_from(["listens", "listens", "ends", "is gone"])))
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +115,8 @@ async def heard(port: int, spoken: Spoken) -> bytes:
     try:
         async with asyncio.timeout(ENDED_S):
             for piece in spoken.pieces:
-                writer.write(piece)
+                if not writer.is_closing():
+                    writer.write(piece)
                 await asyncio.sleep(0.001)
             if spoken.then == "is gone":
                 return b""
@@ -156,3 +165,32 @@ async def test_what_is_hardly_http(
                 if "json" in reply.headers.get("content-type", ""):
                     assert_reply(reply)
     await served.assert_well(caplog)
+
+
+ASKED = '{"query":"{ a%d: __typename }"}'
+ANSWERED = b'{"data":{"a%d":"Query"}}'
+WAYS: list[Callable[[int], bytes]] = [
+    lambda number: post(ASKED % number),
+    lambda number: post(ASKED % number, "Expect: 100-continue"),
+    lambda number: post(ASKED % number, "Upgrade: h2c", "Connection: Upgrade, HTTP2-Settings"),
+    lambda number: post((ASKED % number).ljust(100_000)),
+    lambda number: (
+        head("POST /graphql", "Content-Type: application/json", "Transfer-Encoding: chunked")
+        + b"%x\r\n%b\r\n0\r\n\r\n" % (len(ASKED % number), (ASKED % number).encode())
+    ),
+    lambda number: head(f"GET /graphql?query=%7Ba{number}:__typename%7D", "apollo-require-preflight: 1"),
+]
+"""The ways in which a good request may come."""
+
+
+@bounded(60)
+@given(st.lists(st.sampled_from(WAYS), min_size=1, max_size=6), st.data())
+async def test_good_requests_in_a_row(
+    served: Served, ways: list[Callable[[int], bytes]], data: st.DataObject
+) -> None:
+    """In whichever pieces they come, each has its answer, in order."""
+    requests = [way(number) for number, way in enumerate(ways)]
+    text = b"".join(requests) + post(ASKED % len(requests), "Connection: close")
+    received = await heard(served.port, Spoken(data.draw(cut(text)), "listens"))
+    got = [(reply.status_code, reply.content) for reply in replies(received)]
+    assert got == [(200, ANSWERED % number) for number in range(len(requests) + 1)]

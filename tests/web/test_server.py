@@ -220,3 +220,30 @@ async def test_a_connection_that_is_kept_with_nothing_to_ask() -> None:
         assert answer.startswith(b"HTTP/1.1 200 ")
         await raw(server.url, upgrade + b"x: " + b"x" * 9_000 + b"\r\n\r\n")
         await raw(server.url, upgrade + b"content-length: 5\r\n\r\n")
+
+
+async def test_an_offer_of_another_protocol_is_declined() -> None:
+    """Java's client offers HTTP/2 with each request: its body is read all the same, and so is what follows it."""
+    offer = "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n"
+    body = json.dumps({"query": "{ __typename }"})
+    post = f"POST /echo HTTP/1.1\r\nHost: x\r\n{offer}Content-Length: {len(body)}\r\n\r\n{body}"
+
+    async def echo(_: Any, receive: Any, send: Any) -> None:
+        said, more = b"", True
+        while more:
+            message = await receive()
+            said, more = said + message["body"], message["more_body"]
+        head = [(b"content-length", b"%d" % len(said))]
+        await send({"type": "http.response.start", "status": 200, "headers": head})
+        await send({"type": "http.response.body", "body": said})
+
+    async with serving((echo,), "127.0.0.1", 0, **UVICORN) as (server,):
+        end = "GET /end HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+        whole = post + post + end
+        got = [await ask(server.url, whole), await raw(server.url, *(b"%c" % byte for byte in whole.encode()))]
+    for answers in got:
+        assert [answer.partition(b"\r\n\r\n")[2] for answer in answers.split(b"HTTP/1.1 ")[1:]] == [
+            body.encode(),
+            body.encode(),
+            b"",
+        ]

@@ -36,7 +36,7 @@ async def build_upstream(settings: Settings) -> AsyncIterator[Upstream]:
     is kept: one does not see what is written through another.
     """
     async with build_engine(settings) as engine:
-        breaker = CircuitBreaker(engine.send, fair_s=min(1, settings.deadline_s / 2))
+        breaker = CircuitBreaker(engine.send, fair_s=settings.deadline_s / 2)
         retry = Retry(breaker.send)
         share = Share(retry.send)
         ttl_s = {system: settings.cache_ttl_s(system) for system in settings.configured}

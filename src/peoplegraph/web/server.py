@@ -1,9 +1,11 @@
 """uvicorn's protocol over a transport that gathers what is written: see `peoplegraph.outbox`."""
 
 import asyncio
+import sys
 from typing import Any
 from weakref import WeakKeyDictionary
 
+import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
@@ -52,7 +54,10 @@ class Gathering:
 
 
 class Protocol(HttpToolsProtocol):
-    """HTTP/1.1, head and body of a response in one write, and a bound to what a request's head may be."""
+    """HTTP/1.1, head and body of a response in one write, and a bound to what a request's head may be.
+
+    Whoever offers another protocol than WebSocket, as Java's client does HTTP/2, is answered in this one.
+    """
 
     head_s = 10.0
     """How long a client may take for a request's line and headers."""
@@ -63,6 +68,7 @@ class Protocol(HttpToolsProtocol):
         self._gathering = Gathering(transport, outbox)
         self._head_bytes = self._parsed_bytes = 0
         self._in_head = True
+        self._stopped_at = 0
         self._late: asyncio.TimerHandle | None = self.loop.call_later(self.head_s, self._refuse_late)
         super().connection_made(self._gathering)  # type: ignore[arg-type]  # it is one in all that is used
 
@@ -74,7 +80,10 @@ class Protocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Read of a request's head no more than there may be, and not for longer."""
         in_head = self._in_head
+        self._stopped_at = 0
         super().data_received(data)
+        if self._stopped_at:
+            return self._read_again(data[self._stopped_at :])
         if self._gathering.is_closing():
             return self._no_longer_late()
         if not self._in_head:
@@ -109,12 +118,40 @@ class Protocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Begin to answer."""
+        if self._declines_upgrade():
+            return
         self._in_head = False
         self._head_bytes = 0
         if len(self.pipeline) >= MAX_PIPELINED:
             self._refuse(429)
             raise ValueError("too many requests are waiting")
         super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """Take note that a body is whole."""
+        if not self._declines_upgrade():
+            super().on_message_complete()
+
+    def _declines_upgrade(self) -> bool:
+        """Whether the parser takes what follows the head for another protocol, and it is not."""
+        return self.parser.should_upgrade() and self._get_upgrade() is not None and not self._should_upgrade()
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """Take note of where the parser stopped, of which nobody needs to be warned."""
+        stopped = sys.exc_info()[1]
+        if isinstance(stopped, httptools.HttpParserUpgrade) and self._declines_upgrade():
+            self._stopped_at = stopped.args[0]
+
+    def _read_again(self, rest: bytes) -> None:
+        """Read a request without its offer of another protocol, and what followed it."""
+        lines = [
+            b"%b %b HTTP/%b" % (self.parser.get_method(), self.url, self.parser.get_http_version().encode()),
+            *(b"%b: %b" % header for header in self.headers if header[0] != b"upgrade"),
+        ]
+        self.parser = httptools.HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn does
+        self._head_bytes = 0
+        self.data_received(b"\r\n".join(lines) + b"\r\n\r\n" + rest)
 
     def send_400_response(self, msg: str) -> None:
         """Refuse what is no HTTP, unless it is refused already."""
