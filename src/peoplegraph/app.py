@@ -16,7 +16,7 @@ from peoplegraph.context import Context, ways_to
 from peoplegraph.engine import Engine, Guard, Limits
 from peoplegraph.graph.cost import Budget
 from peoplegraph.graph.scoped import missing, refused_whole
-from peoplegraph.schema import NODE_CALLS, build_schema
+from peoplegraph.schema import build_schema, call_table
 from peoplegraph.settings import Settings, TrustMode, unknown_variables
 from peoplegraph.systems import System
 from peoplegraph.upstream import Upstream, build_upstream
@@ -120,8 +120,7 @@ def build_engine(settings: Settings) -> Engine:
         directives=settings.max_directives,
     )
     schema = build_schema()
-    calls = {**NODE_CALLS, **{name: calls for backend in BACKENDS for name, calls in backend.calls.items()}}
-    budget = Budget(calls, settings.max_upstream_calls)
+    budget = Budget(call_table(), settings.max_upstream_calls)
     guard = Guard(schema, refused_whole, missing)
     return Engine(schema, limits, compiles=settings.compile, check=budget.check, guard=guard)
 

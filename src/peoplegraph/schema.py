@@ -11,20 +11,33 @@ from peoplegraph.backends import BACKENDS
 from peoplegraph.backends.batching import settle
 from peoplegraph.context import Info
 from peoplegraph.errors import BadInput
-from peoplegraph.graph.cost import NO_CALLS, Calls
+from peoplegraph.graph.cost import NO_CALLS, Calls, CallTable
 from peoplegraph.graph.node import Node, decode_id
 from peoplegraph.graph.paging import check_keys
 from peoplegraph.graph.scalars import SCALARS
 from peoplegraph.graph.user_errors import USER_ERRORS
 
-_NODES = {kind.__name__: (load, backend.reads) for backend in BACKENDS for kind, load in backend.nodes.items()}
+_NODES = {kind.__name__: (node.load, backend.reads) for backend in BACKENDS for kind, node in backend.nodes.items()}
 
 
-NODE_CALLS = {
-    "Query.nodes": Calls(per="ids", items="ids", once={"by email": 4, "users of RPM": 1}),
-    "Person.counterparts": NO_CALLS,
-}
-"""What the root fields below call; `counterparts` is looked at on each type of person."""
+def call_table() -> CallTable:
+    """Return what is known of the calls of all fields; `counterparts` is looked at on each type of person."""
+    nodes = [node for backend in BACKENDS for node in backend.nodes.values()]
+    one = [tuple(node.endpoint for node in nodes)]
+    fields = {
+        "Query.node": Calls(one),
+        "Query.nodes": Calls(one, per="ids", items="ids", shared=[node.shared for node in nodes if node.shared]),
+        "Person.counterparts": NO_CALLS,
+    }
+    for backend in BACKENDS:
+        searches = [other.by_email.calls for other in BACKENDS if other is not backend and other.by_email]
+        counterparts = Calls(
+            [call for calls in searches for call in calls.each],
+            shared=[name for s in searches for name in s.shared],
+        )
+        fields |= {f"{kind.__name__}.counterparts": counterparts for kind in backend.nodes}
+        fields |= backend.calls
+    return CallTable(fields, {name: calls for backend in BACKENDS for name, calls in backend.shared.items()})
 
 
 @strawberry.type

@@ -6,8 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from peoplegraph.backends.base import encode, path
+from peoplegraph.backends.base import encode, filled
 from peoplegraph.errors import BadInput
+from peoplegraph.systems import System
+from peoplegraph.upstream.call import Endpoint
 
 VISIBLE = st.characters(codec="utf-8", exclude_categories=("Cc", "Zl", "Zp"))
 
@@ -15,7 +17,8 @@ VISIBLE = st.characters(codec="utf-8", exclude_categories=("Cc", "Zl", "Zp"))
 @given(st.lists(st.text(VISIBLE, min_size=1), min_size=1, max_size=4))
 def test_every_segment_arrives_as_it_was(segments: list[str]) -> None:
     """Whatever a key has in it, it is one segment, and decodes to itself."""
-    encoded = path(*segments)
+    names = "".join(f"/{{key{number}}}" for number in range(len(segments)))
+    encoded = filled(Endpoint(System.RPM, "GET", names), segments)
     assert encoded.isascii()
     assert [unquote(segment) for segment in encoded.split("/")[1:]] == segments
     assert not {".", ".."} & set(encoded.split("/"))
@@ -25,7 +28,7 @@ def test_every_segment_arrives_as_it_was(segments: list[str]) -> None:
 def test_what_cannot_be_a_segment_is_refused(key: str) -> None:
     """The empty text, a lone surrogate, control characters and absurd lengths are BAD_INPUT."""
     with pytest.raises(BadInput):
-        path("a", key)
+        filled(Endpoint(System.RPM, "GET", "/a/{key}"), [key])
 
 
 @pytest.mark.parametrize("value", ["\ud800", float("nan"), float("inf"), {"a": "\udfff"}])

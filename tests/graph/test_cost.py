@@ -1,20 +1,20 @@
 """How many upstream calls an operation is said to make at worst, and how many it makes."""
 
+from inspect import iscoroutinefunction
 from typing import Any
 
 import pytest
 from graphql.execution.values import get_variable_values
 
-from peoplegraph.backends import BACKENDS
 from peoplegraph.engine import Engine
 from peoplegraph.graph.cost import Budget
-from peoplegraph.schema import NODE_CALLS, build_schema
+from peoplegraph.schema import build_schema, call_table
 from tests.conftest import MakeGateway
 from tests.gateway import Gateway
 
 SCHEMA = build_schema()
 CORE: Any = SCHEMA._schema  # noqa: SLF001
-CALLS = {**NODE_CALLS, **{name: calls for backend in BACKENDS for name, calls in backend.calls.items()}}
+TABLE = call_table()
 OPERATIONS: list[tuple[str, dict[str, Any], int]] = [
     ("{ __typename __schema { types { name } } }", {}, 0),
     ('{ representative(reference: "REP-001") { name } }', {}, 1),
@@ -47,7 +47,7 @@ def at_worst(text: str, variables: dict[str, Any]) -> int:
     (operation,) = Engine(SCHEMA).documents.get(text).operations.values()
     values = get_variable_values(CORE, operation.definition.variable_definitions or (), variables)
     assert not isinstance(values, list)
-    return Budget(CALLS, 0).calls(operation, values)
+    return Budget(TABLE, 0).calls(operation, values)
 
 
 @pytest.mark.parametrize(("text", "variables", "calls"), OPERATIONS)
@@ -60,9 +60,18 @@ async def test_it_is_a_bound(gateway: Gateway, text: str, variables: dict[str, A
 
 def test_every_field_that_is_listed_exists() -> None:
     """The figures are those of fields that there are."""
-    for name in CALLS:
+    for name in TABLE.fields:
         type_name, field_name = name.split(".")
         assert field_name in CORE.type_map[type_name].fields, name
+
+
+def test_every_field_that_may_call_is_listed() -> None:
+    """A field whose resolver is a coroutine reaches a system, and its calls are known."""
+    for type_ in CORE.type_map.values():
+        for name, field in getattr(type_, "fields", {}).items():
+            resolver = getattr(field.extensions.get("strawberry-definition"), "base_resolver", None)
+            if resolver is not None and iscoroutinefunction(resolver.wrapped_func):
+                assert f"{type_.name}.{name}" in TABLE.fields
 
 
 def test_fragments_that_double_are_counted_in_linear_time() -> None:

@@ -5,7 +5,8 @@ import logging
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal, TypeVar
+from functools import cache
+from typing import Any, ClassVar, TypeVar
 from urllib.parse import quote
 
 import msgspec
@@ -14,13 +15,13 @@ from strawberry import Some
 from peoplegraph.backends.answers import unexpected
 from peoplegraph.context import Context, Info, Session
 from peoplegraph.errors import BadInput
-from peoplegraph.graph.cost import Calls
+from peoplegraph.graph.cost import Calls, Shared
 from peoplegraph.graph.node import Node
 from peoplegraph.graph.person import Person
 from peoplegraph.graph.text import CONTROL
 from peoplegraph.scopes import Scope
 from peoplegraph.systems import System
-from peoplegraph.upstream.call import NO_HEADERS, Answer, Call
+from peoplegraph.upstream.call import NO_HEADERS, Answer, Call, Endpoint
 
 _JSON = {"Content-Type": "application/json"}
 
@@ -37,6 +38,24 @@ _json = msgspec.json.Decoder(msgspec.Raw)
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Refetch:
+    """How a record is had by the key in its global id: what `node` does."""
+
+    load: Callable[[Info, str], Awaitable[Node | None]]
+    endpoint: Endpoint
+    shared: str | None = None
+    """What `nodes` calls once for many of them, by the name in `Backend.shared`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """How a person is had by email address."""
+
+    load: Callable[[Info, str], Awaitable[Person | None]]
+    calls: Calls
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +77,14 @@ class Backend:
     """Root fields for reading."""
     mutation: type | None = None
     """Root fields for writing."""
-    nodes: Mapping[type, Callable[[Info, str], Awaitable[Node | None]]] = field(default_factory=dict)
-    """The types that have global ids, each with how one is had by the key in its id."""
+    nodes: Mapping[type, Refetch] = field(default_factory=dict)
+    """The types that have global ids."""
     calls: Mapping[str, Calls] = field(default_factory=dict)
-    """The fields, as `Type.field`, that make more or fewer upstream calls than one each time."""
-    by_email: Callable[[Info, str], Awaitable[Person | None]] | None = None
-    """How a person is had by email address, where the system can be searched so."""
+    """The fields that may make upstream calls, as `Type.field`, and those calls."""
+    shared: Mapping[str, Shared] = field(default_factory=dict)
+    """What is called once for a whole operation, by the names that `calls` has for it."""
+    by_email: Search | None = None
+    """Where the system can be searched so; who has counterparts has them by it."""
 
 
 class Client:
@@ -73,30 +94,37 @@ class Client:
 
     def __init__(self, session: Session) -> None:
         self.session = session
+        self.prefix = ""
+        """What all targets begin with."""
 
     async def _send(  # noqa: PLR0913  # a call has that many parts
         self,
-        method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"],
-        target: str,
-        *,
+        endpoint: Endpoint,
+        *keys: str,
+        query: str = "",
         body: Any = None,
-        reads: bool = False,
         safe_to_retry: bool = False,
         tags: Iterable[str] = (),
         past_caches: bool = False,
         is_success: Callable[[Answer], bool] | None = None,
     ) -> tuple[Call, Answer]:
-        """Send one call and return it with its answer, whatever the answer says."""
+        """Send one call and return it with its answer, whatever the answer says.
+
+        `keys` are what the endpoint's path has names for; `query` is encoded, and begins with `?`.
+        """
+        method = endpoint.method
+        reads = method == "GET" or endpoint.reads
         call = Call(
             system=self.system,
             method=method,
-            target=target,
+            target=self.prefix + filled(endpoint, keys) + query,
             credential=self.session.credential,
             deadline=self.session.deadline,
-            reads=reads or method == "GET",
-            safe_to_retry=safe_to_retry or reads or method == "GET",
+            reads=reads,
+            safe_to_retry=safe_to_retry or reads,
             headers=NO_HEADERS if body is None else _JSON,
             body=None if body is None else encode(body),
+            path=endpoint.path,
             tags=frozenset(tags),
             past_caches=past_caches,
             since=self.session.since,
@@ -118,12 +146,21 @@ def _is_json(answer: Answer) -> bool:
     return True
 
 
-def path(*segments: str) -> str:
-    """Join path segments, each percent-encoded whole, so that no key can change the path it is in.
+def filled(endpoint: Endpoint, keys: Iterable[str]) -> str:
+    """Return an endpoint's path with keys in the places of its names.
 
-    Raises `BadInput` for what cannot be a segment: no text, too much of it, or text that is not Unicode.
+    Each is percent-encoded whole, so that no key can change the path it is in. Raises `BadInput` for what cannot be
+    a segment: no text, too much of it, or text that is not Unicode.
     """
-    return "/" + "/".join(map(_segment, segments))
+    texts = _between(endpoint.path)
+    segments = [text for pair in zip(texts, map(segment, keys), strict=False) for text in pair]
+    return "".join([*segments, texts[-1]])
+
+
+@cache
+def _between(path: str) -> list[str]:
+    """Return what a path has before, between and behind its names."""
+    return re.split(r"\{\w+\}", path)
 
 
 def quoted(text: str) -> str:
@@ -148,7 +185,8 @@ def plain(text: str) -> str:
     return text
 
 
-def _segment(text: str) -> str:
+def segment(text: str) -> str:
+    """Percent-encode a key for a path, whole; raises `BadInput` for one that cannot be sent."""
     if not text:
         raise BadInput("A key may not be empty")
     # "." and ".." would be resolved away on the way; an encoded dot is the same name and stays

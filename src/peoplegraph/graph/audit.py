@@ -16,6 +16,7 @@ from peoplegraph.context import Context, Info
 from peoplegraph.errors import GatewayError, MissingScope
 from peoplegraph.graph.scoped import scoped
 from peoplegraph.scopes import Scope
+from peoplegraph.upstream.trail import Source
 
 MAX_CHARACTERS = 200
 """How much of a key, or of a call's target, is told."""
@@ -36,7 +37,7 @@ def writes(scope: Scope, description: str) -> Any:
     def decorated(resolver: Callable[..., Any]) -> Any:
         @wraps(resolver)
         async def audited(self: Any, info: Info, **arguments: Any) -> Any:
-            first = len(info.context.trail.made)
+            first = len(info.context.trail.steps)
             payload = None
             outcome = "CANCELLED"
             try:
@@ -92,12 +93,13 @@ def _log(info: Info, arguments: Mapping[str, Any], outcome: str, payload: Any, f
         "outcome": outcome,
         "calls": [
             {
-                "system": call.system.name,
-                "call": f"{call.method} {call.target}"[:MAX_CHARACTERS],
-                "outcome": status,
-                "credential": context.owner_of(call.credential),
+                "system": step.call.system.name,
+                "call": f"{step.call.method} {step.call.target}"[:MAX_CHARACTERS],
+                "outcome": step.outcome,
+                "credential": context.owner_of(step.call.credential),
             }
-            for call, status in context.trail.made[first:]
+            for step in context.trail.steps[first:]
+            if step.source is Source.UPSTREAM
         ],
         "request": context.request_id,
     }

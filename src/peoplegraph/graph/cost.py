@@ -1,9 +1,8 @@
-"""How many upstream calls an operation makes at worst: from its arguments, and from what is known of batching."""
+"""Which upstream calls an operation makes at worst: from its arguments, and from what is known of batching."""
 
 import math
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from inspect import iscoroutinefunction
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from graphql import (
@@ -25,49 +24,84 @@ from graphql.execution.values import VariableValues
 
 from peoplegraph.engine import Operation
 from peoplegraph.graph.paging import DEFAULT_FIRST, MAX_FIRST
+from peoplegraph.upstream.call import Endpoint
 
 UPSTREAM_PAGE = 100
 
 
+Choice = Endpoint | tuple[Endpoint, ...]
+"""A call to an endpoint, or to one of several."""
+
+
 @dataclass(frozen=True, slots=True)
 class Calls:
-    """The calls of one field, at worst. A field with an `async` resolver that is not listed makes one."""
+    """The calls of one field, at worst. A field that is not listed makes none."""
 
-    each: int = 1
-    """For each value that the field is asked of."""
+    each: Sequence[Choice] = ()
+    """For each value that the field is asked of, one after the other."""
     per: str | None = None
     """The argument by whose entries `each` counts."""
     pages: bool = False
     """Whether `first` is had in the vendor's pages, with one page more to know whether that is all."""
-    once: Mapping[str, int] = field(default_factory=dict)
-    """What is called for the whole operation, however often it is asked for: what it is, and how many calls."""
+    shared: Sequence[str] = ()
+    """What is called once for the whole operation, however often it is asked for, by name."""
     items: int | str = 1
     """How many values there are in the field's list; or the argument that says so."""
 
 
-NO_CALLS = Calls(0)
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What is called once for a whole operation, at worst."""
 
-BY_EMAIL = Calls(0, once={"by email": 4})
-"""A look-up by email address: three single calls, and from the fourth on a list that has everybody."""
+    calls: Sequence[Choice]
+    how: str
+    """Says of these calls why they are so few."""
 
-_CALL = Calls()
+
+@dataclass(frozen=True, slots=True)
+class CallTable:
+    """What is known of the calls of all fields."""
+
+    fields: Mapping[str, Calls]
+    """By `Type.field`."""
+    shared: Mapping[str, Shared]
+
+
+NO_CALLS = Calls()
+
+BY_EMAIL = Calls(shared=["look-ups of assignees"])
+"""A look-up by email address; who is found so are assignees."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What one field of an operation comes to, without what is selected of it."""
+
+    calls: Calls
+    times: int
+    """How often each of the calls is made, for one value that the field is asked of."""
+    items: int
+    """How many values the field has, at most."""
+    first: int
+    """The length of the page that its values are in."""
+    type: Any
+    """What its values are."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Sum:
     each: int
-    once: Mapping[str, int]
+    shared: frozenset[str]
 
-    @property
-    def total(self) -> int:
-        return self.each + sum(self.once.values())
+
+_NOTHING = _Sum(0, frozenset())
 
 
 class Budget:
     """Refuses operations that may make more calls than there may be."""
 
-    def __init__(self, calls: Mapping[str, Calls], most: int) -> None:
-        self._calls = calls
+    def __init__(self, table: CallTable, most: int) -> None:
+        self._table = table
         self._most = most
 
     def check(self, operation: Operation, variables: VariableValues) -> list[GraphQLError]:
@@ -87,20 +121,23 @@ class Budget:
         root = operation.core.get_root_type(operation.definition.operation)
         if root is None:
             return 0
-        walk = _Walk(self._calls, operation, variables)
+        walk = Walk(self._table, operation, variables)
         if (
             operation.definition.operation is OperationType.MUTATION
         ):  # each root field may make the next one ask anew
-            return sum(each.total for each in walk.fields(root, [operation.definition], 1))
-        return walk.of(root, [operation.definition], 1).total
+            return sum(self._total(each) for each in walk.sums(root, [operation.definition], 1))
+        return self._total(walk.of(root, [operation.definition], 1))
+
+    def _total(self, sum_: _Sum) -> int:
+        return sum_.each + sum(len(self._table.shared[name].calls) for name in sum_.shared)
 
 
-class _Walk:
-    """One count; what a selection comes to is worked out once, wherever fragments lead to it again."""
+class Walk:
+    """A way through an operation; what a selection comes to is worked out once, however often it is met."""
 
-    def __init__(self, calls: Mapping[str, Calls], operation: Operation, variables: VariableValues | None) -> None:
+    def __init__(self, table: CallTable, operation: Operation, variables: VariableValues | None) -> None:
         self._schema: GraphQLSchema = operation.core
-        self._calls = calls
+        self._calls = table.fields
         self._fragments = operation.fragments
         self._variables = variables
         self._known: dict[tuple[Any, ...], _Sum] = {}
@@ -110,18 +147,22 @@ class _Walk:
         key = (type_.name, first, *map(id, parents))
         known = self._known.get(key)
         if known is None:
-            self._known[key] = _Sum(0, {})
-            known = self._known[key] = _added(self.fields(type_, parents, first))
+            self._known[key] = _NOTHING
+            known = self._known[key] = _added(self.sums(type_, parents, first))
         return known
 
-    def fields(self, type_: GraphQLObjectType, parents: list[Any], first: int) -> Iterator[_Sum]:
+    def sums(self, type_: GraphQLObjectType, parents: list[Any], first: int) -> Iterator[_Sum]:
         """Yield the calls of each field."""
+        yield from (self._field(type_, nodes, first) for nodes in self.fields(type_, parents).values())
+
+    def fields(self, type_: GraphQLObjectType, parents: list[Any]) -> Mapping[str, list[FieldNode]]:
+        """Return the fields that are selected of a type, by the names that their values have in the answer."""
         fields: dict[str, list[FieldNode]] = {}
         entered: set[str] = set()
         for parent in parents:
             for node in self._selected(type_, parent, entered):
                 fields.setdefault(node.alias.value if node.alias else node.name.value, []).append(node)
-        yield from (self._field(type_, nodes, first) for nodes in fields.values())
+        return fields
 
     def _selected(self, type_: GraphQLObjectType, parent: Any, entered: set[str]) -> Iterator[FieldNode]:
         """Yield the fields that are selected of a type, each fragment entered once."""
@@ -143,50 +184,52 @@ class _Walk:
             ):
                 yield from self._selected(type_, inner, entered)
 
-    def _field(self, type_: GraphQLObjectType, nodes: list[FieldNode], first: int) -> _Sum:
+    def cost(self, type_: GraphQLObjectType, nodes: list[FieldNode], first: int) -> Cost | None:
+        """Return what a field comes to by itself; None for one that is of the schema, or fails."""
         name = nodes[0].name.value
         definition = type_.fields.get(name)
         if definition is None:  # introspection
-            return _Sum(0, {})
+            return None
         given: Mapping[str, Any] | None = None
         if self._variables is not None:
             try:
                 given = get_argument_values(definition, nodes[0], self._variables)
             except GraphQLError:  # the field fails, and makes no call
-                return _Sum(0, {})
-        spec = self._calls.get(f"{type_.name}.{name}")
-        if spec is None:
-            spec = _CALL if _is_async(definition) else NO_CALLS
+                return None
+        calls = self._calls.get(f"{type_.name}.{name}", NO_CALLS)
         if "first" in definition.args:
             first = _size("first", given)
-        each = spec.each * (_size(spec.per, given) if spec.per else 1)
-        if spec.pages:
-            each *= math.ceil(first / UPSTREAM_PAGE) + 1
-        times = 1
+        times = _size(calls.per, given) if calls.per else 1
+        if calls.pages:
+            times *= math.ceil(first / UPSTREAM_PAGE) + 1
+        items = 1
         if is_list_type(get_nullable_type(definition.type)):
-            times = _size(spec.items, given) if isinstance(spec.items, str) else spec.items
-            times *= first if name in ("nodes", "edges") else 1
-        below = self._below(definition.type, nodes, first)
-        return _Sum(each + times * below.each, {**below.once, **spec.once})
+            items = _size(calls.items, given) if isinstance(calls.items, str) else calls.items
+            items *= first if name in ("nodes", "edges") else 1
+        return Cost(calls, times, items, first, get_named_type(definition.type))
 
-    def _below(self, field_type: Any, nodes: list[FieldNode], first: int) -> _Sum:
-        named = get_named_type(field_type)
-        if is_object_type(named):
-            return self.of(named, nodes, first)
-        if not is_abstract_type(named):
-            return _Sum(0, {})
-        sums = [self.of(possible, nodes, first) for possible in self._schema.get_possible_types(named)]
-        once = {name: count for each in sums for name, count in each.once.items()}
-        return _Sum(max((each.each for each in sums), default=0), once)
+    def possible(self, type_: Any) -> Sequence[GraphQLObjectType]:
+        """Return the types that a value of a type may be of."""
+        if is_abstract_type(type_):
+            return self._schema.get_possible_types(type_)
+        return [type_] if is_object_type(type_) else []
+
+    def _field(self, type_: GraphQLObjectType, nodes: list[FieldNode], first: int) -> _Sum:
+        cost = self.cost(type_, nodes, first)
+        if cost is None:
+            return _NOTHING
+        below = [self.of(possible, nodes, cost.first) for possible in self.possible(cost.type)]
+        each = len(cost.calls.each) * cost.times + cost.items * max((sum_.each for sum_ in below), default=0)
+        return _Sum(each, frozenset(cost.calls.shared).union(*(sum_.shared for sum_ in below)))
 
 
 def _added(sums: Iterator[_Sum]) -> _Sum:
     each = 0
-    once: dict[str, int] = {}
-    for one in sums:
-        each += one.each
-        once |= one.once
-    return _Sum(each, once)
+    shared: set[str] = set()
+    for sum_ in sums:
+        each += sum_.each
+        shared |= sum_.shared
+    return _Sum(each, frozenset(shared))
 
 
 def _size(argument: str, given: Mapping[str, Any] | None) -> int:
@@ -197,8 +240,3 @@ def _size(argument: str, given: Mapping[str, Any] | None) -> int:
     if isinstance(value, list):
         return len(value)
     return max(value, 0) if isinstance(value, int) else DEFAULT_FIRST
-
-
-def _is_async(definition: Any) -> bool:
-    resolver = getattr(definition.extensions.get("strawberry-definition"), "base_resolver", None)
-    return resolver is not None and iscoroutinefunction(resolver.wrapped_func)

@@ -83,7 +83,7 @@ async def find_by_email(info: Info, system: System, email: str | None) -> Person
     if backend.by_email is None or not email:
         return None
     info.context.require(backend.reads)
-    return await backend.by_email(info, email)
+    return await backend.by_email.load(info, email)
 
 
 async def counterparts(info: Info, system: System, email: str | None) -> list[Person]:

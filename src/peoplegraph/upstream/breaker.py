@@ -120,14 +120,12 @@ class CircuitBreaker:
         ticket = breaker.admit(began)
         if ticket is None:
             raise CircuitOpen(call.system, breaker.retry_after_s(began))
-        trail = call.trail
-        if trail is not None:
-            trail.begin(began)
+        step = call.trail.begin(call, began) if call.trail is not None else None
+        outcome: Answer | BaseException = asyncio.CancelledError()
         try:
-            answer = await self._send(call)
+            outcome = answer = await self._send(call)
         except (TimedOut, Unavailable, OutcomeUnknown, BadResponse) as error:
-            if trail is not None:
-                trail.end(call, error)
+            outcome = error
             now = loop.time()
             tried = not isinstance(error, TimedOut) or error.tried
             hurried = call.deadline - began < self._fair_s and now > call.deadline - CLOCK_S
@@ -136,12 +134,12 @@ class CircuitBreaker:
             else:
                 breaker.no_outcome(ticket)
             raise
-        except BaseException as error:
-            if trail is not None:
-                trail.end(call, error)
+        except BaseException:
             breaker.no_outcome(ticket)
             raise
-        if trail is not None:
-            trail.end(call, answer)
-        breaker.record(loop.time(), ticket, failed=answer.status >= 500)
-        return answer
+        else:
+            breaker.record(loop.time(), ticket, failed=answer.status >= 500)
+            return answer
+        finally:
+            if call.trail is not None and step is not None:
+                call.trail.end(step, outcome, loop.time())

@@ -24,6 +24,7 @@ from peoplegraph.upstream.call import (
     Send,
     leaves_open,
 )
+from peoplegraph.upstream.trail import Source
 
 MAX_BYTES = 64 * 1024 * 1024
 """The memory that answers may take together, roughly."""
@@ -142,7 +143,10 @@ class Cache:
 
     async def _read(self, call: Call, ttl_s: float) -> Answer:
         entry = self._store.get(call.key)
-        if entry is not None and asyncio.get_running_loop().time() < entry.fresh_until:
+        now = asyncio.get_running_loop().time()
+        if entry is not None and now < entry.fresh_until:
+            if call.trail is not None:
+                call.trail.had(call, Source.CACHE, entry.answer, now, now)
             return entry.answer
         fetch = _Fetch(call, spoiled=self._may_change(call))
         self._fetches.add(fetch)
@@ -216,7 +220,10 @@ class Cache:
         entry = self._store.get(call.key)
         if entry is None or now >= entry.fresh_until + self._stale_if_error_s:
             return None
-        return entry.answer if now < entry.fresh_until else replace(entry.answer, stale=True)
+        kept = entry.answer if now < entry.fresh_until else replace(entry.answer, stale=True)
+        if call.trail is not None:
+            call.trail.had(call, Source.STALE if kept.stale else Source.CACHE, kept, now, now)
+        return kept
 
 
 def _validators(call: Call, answer: Answer) -> Mapping[str, str]:

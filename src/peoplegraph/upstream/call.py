@@ -33,6 +33,23 @@ class Credential(msgspec.Struct, frozen=True):
 
 Key = tuple[System, str, str, bytes | None, Credential]
 
+Method = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
+
+
+class Endpoint(msgspec.Struct, frozen=True):
+    """One of a vendor's endpoints: `path` is as its page has it, with names in braces, below the base URL.
+
+    `reads` says that it changes nothing, whatever its method.
+    """
+
+    system: System
+    method: Method
+    path: str
+    reads: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path}"
+
 
 def _any(_: "Answer") -> bool:
     return True
@@ -56,12 +73,13 @@ class Call(msgspec.Struct, frozen=True):
 
     `tags` name what a read tells of, and what a write touches: the write drops what is kept of the read.
     `since` is when the request began that the call belongs to: of calls that wait, the oldest request's goes first.
+    `path` is the endpoint's, with names where the target has keys: what may be told of a call to anybody.
     `past_caches` wants the read made, whatever is kept or under way. `is_success` tells an answer that may be kept
     from an error that comes with the same status. `trail` is told of each attempt.
     """
 
     system: System
-    method: Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
+    method: Method
     target: str
     credential: Credential
     deadline: float
@@ -69,6 +87,7 @@ class Call(msgspec.Struct, frozen=True):
     safe_to_retry: bool
     headers: Mapping[str, str] = NO_HEADERS
     body: bytes | None = None
+    path: str = ""
     tags: frozenset[str] = frozenset()
     past_caches: bool = False
     since: float = 0.0

@@ -10,6 +10,7 @@ from contextlib import suppress
 from peoplegraph.errors import TimedOut
 from peoplegraph.flight import Abandoned, Flight
 from peoplegraph.upstream.call import Answer, Call, Key, Send
+from peoplegraph.upstream.trail import Source
 
 FlightKey = tuple[Key, tuple[tuple[str, str], ...]]
 """A call's key, and its validators: their answer may be a 304, which suits nobody else."""
@@ -53,11 +54,22 @@ class Share:
                 del self._flights[key]
 
     async def _follow(self, flight: Flight[Answer], call: Call) -> Answer:
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        outcome: Answer | BaseException = asyncio.CancelledError()
         try:
             async with asyncio.timeout_at(call.deadline):
-                return await flight.follow()
+                outcome = answer = await flight.follow()
+                return answer
         except TimeoutError:
-            raise TimedOut(call.system, f"{call.system.title} did not answer in time") from None
+            outcome = TimedOut(call.system, f"{call.system.title} did not answer in time")
+            raise outcome from None
+        except Exception as error:
+            outcome = error
+            raise
+        finally:
+            if call.trail is not None and not isinstance(outcome, Abandoned):
+                call.trail.had(call, Source.SHARED, outcome, began, loop.time())
 
     def _detach(self, write: Call) -> None:
         """Let nobody join what began before a write; who waits for it already goes on waiting."""

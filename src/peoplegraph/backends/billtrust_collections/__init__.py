@@ -3,11 +3,20 @@
 Follows the vendor's page "Representatives"; where it is silent, `wire` and `client` say what is assumed.
 """
 
-from peoplegraph.backends.base import Backend
-from peoplegraph.backends.billtrust_collections.client import CollectionsClient
+from peoplegraph.backends.base import Backend, Refetch
+from peoplegraph.backends.billtrust_collections.client import (
+    GET_PAGE,
+    GET_REPRESENTATIVE,
+    PATCH_REPRESENTATIVE,
+    POST_REPRESENTATIVE,
+    PUT_LINK,
+    PUT_REPRESENTATIVE,
+    CollectionsClient,
+)
 from peoplegraph.backends.billtrust_collections.graph import Query, Representative, representative_node
 from peoplegraph.backends.billtrust_collections.loaders import CollectionsLoaders, check
 from peoplegraph.backends.billtrust_collections.mutations import Mutation
+from peoplegraph.backends.billtrust_collections.wire import Sublist
 from peoplegraph.graph.cost import BY_EMAIL, NO_CALLS, Calls
 from peoplegraph.scopes import Scope
 from peoplegraph.systems import System
@@ -21,15 +30,21 @@ COLLECTIONS = Backend(
     check=check,
     query=Query,
     mutation=Mutation,
-    nodes={Representative: representative_node},
+    nodes={Representative: Refetch(representative_node, GET_REPRESENTATIVE)},
     calls={
-        "Query.representatives": Calls(per="references", items="references"),
-        "Representative.accounts": Calls(pages=True),
-        "Representative.documents": Calls(pages=True),
+        "Query.representative": Calls([GET_REPRESENTATIVE]),
+        "Query.representatives": Calls([GET_REPRESENTATIVE], per="references", items="references"),
+        "Representative.supervisor": Calls([GET_REPRESENTATIVE]),
+        "Representative.accounts": Calls([GET_PAGE[Sublist.ACCOUNTS]], pages=True),
+        "Representative.documents": Calls([GET_PAGE[Sublist.DOCUMENTS]], pages=True),
         "Representative.assignee": BY_EMAIL,
-        "Representative.counterparts": BY_EMAIL,
         "PageInfo.hasNextPage": NO_CALLS,  # the pages above have one more for it
-        "Mutation.linkRepresentativeAccounts": Calls(per="accountNumbers"),
-        "Mutation.linkRepresentativeDocuments": Calls(per="documentNumbers"),
+        "Mutation.createRepresentative": Calls([POST_REPRESENTATIVE]),
+        "Mutation.replaceRepresentative": Calls([PUT_REPRESENTATIVE]),
+        "Mutation.updateRepresentative": Calls([PATCH_REPRESENTATIVE]),
+        "Mutation.linkRepresentativeAccounts": Calls([PUT_LINK[Sublist.ACCOUNTS]], per="accountNumbers"),
+        "Mutation.linkRepresentativeDocuments": Calls([PUT_LINK[Sublist.DOCUMENTS]], per="documentNumbers"),
+        "RepresentativePayload.representative": Calls([GET_REPRESENTATIVE]),
+        "LinkPayload.representative": Calls([GET_REPRESENTATIVE]),
     },
 )

@@ -5,16 +5,31 @@ Follows the vendor's page "Dispute Assignees"; where it is silent, `wire` and `c
 
 from dataclasses import replace
 
-from peoplegraph.backends.base import Backend
-from peoplegraph.backends.billtrust_disputes.client import DisputesClient
+from peoplegraph.backends.base import Backend, Refetch, Search
+from peoplegraph.backends.billtrust_disputes.client import (
+    DELETE_ASSIGNEE,
+    DELETE_ASSIGNEE_BY_EMAIL,
+    GET_ASSIGNEE,
+    GET_ASSIGNEE_BY_EMAIL,
+    GET_ASSIGNEES,
+    GET_CURRENT_ASSIGNEE,
+    GET_DEPARTMENTS,
+    POST_ASSIGNEE,
+    PUT_ASSIGNEE,
+    PUT_ASSIGNEE_BY_EMAIL,
+    DisputesClient,
+)
 from peoplegraph.backends.billtrust_disputes.graph import Assignee, Query, assignee_by_email, assignee_node
-from peoplegraph.backends.billtrust_disputes.loaders import DisputesLoaders, check
+from peoplegraph.backends.billtrust_disputes.loaders import LIST_FROM, DisputesLoaders, check
 from peoplegraph.backends.billtrust_disputes.mutations import Mutation
-from peoplegraph.graph.cost import BY_EMAIL, NO_CALLS, Calls
+from peoplegraph.graph.cost import BY_EMAIL, Calls, Shared
 from peoplegraph.scopes import Scope
 from peoplegraph.systems import System
 
-DEPARTMENTS = Calls(0, once={"departments": 1})
+DEPARTMENTS = Calls(shared=["departments"])
+
+_GET = (GET_ASSIGNEE, GET_ASSIGNEE_BY_EMAIL)
+_PUT = (PUT_ASSIGNEE, PUT_ASSIGNEE_BY_EMAIL)
 
 DISPUTES = Backend(
     system=System.DISPUTES,
@@ -27,7 +42,7 @@ DISPUTES = Backend(
     check=check,
     query=Query,
     mutation=Mutation,
-    nodes={Assignee: assignee_node},
+    nodes={Assignee: Refetch(assignee_node, GET_ASSIGNEE, "look-ups of assignees")},
     calls={
         "Query.assignee": BY_EMAIL,
         "Query.assignees": BY_EMAIL,
@@ -36,10 +51,20 @@ DISPUTES = Backend(
         "Query.department": DEPARTMENTS,
         "Query.departments": replace(DEPARTMENTS, items=100),
         "Assignee.department": DEPARTMENTS,
-        "Assignee.counterparts": NO_CALLS,
-        "Mutation.createAssignee": Calls(2),
-        "Mutation.replaceAssignee": Calls(2),
-        "Mutation.updateAssignee": Calls(3),
+        "Query.currentAssignee": Calls([GET_CURRENT_ASSIGNEE]),
+        "Mutation.createAssignee": Calls([POST_ASSIGNEE]),
+        "Mutation.replaceAssignee": Calls([_PUT]),
+        "Mutation.updateAssignee": Calls([_GET, _PUT]),
+        "Mutation.deleteAssignee": Calls([(DELETE_ASSIGNEE, DELETE_ASSIGNEE_BY_EMAIL)]),
+        # what an answer does not say is read again, and who was created may have to be found
+        "AssigneePayload.assignee": Calls([(*_GET, GET_ASSIGNEES), GET_DEPARTMENTS]),
     },
-    by_email=assignee_by_email,
+    shared={
+        "look-ups of assignees": Shared(
+            [_GET] * (LIST_FROM - 1) + [GET_ASSIGNEES],
+            "once for the operation: single calls for the first three people, the list of all from the fourth on",
+        ),
+        "departments": Shared([GET_DEPARTMENTS], "once for the operation: the list has all of them"),
+    },
+    by_email=Search(assignee_by_email, BY_EMAIL),
 )

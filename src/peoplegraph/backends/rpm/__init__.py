@@ -4,12 +4,12 @@ Follows the vendor's pages "API RepEdit", "Rep", "RepAdd" and "AgentUsers"; wher
 `wire` and `client` say what is assumed.
 """
 
-from peoplegraph.backends.base import Backend
-from peoplegraph.backends.rpm.client import RpmClient
+from peoplegraph.backends.base import Backend, Refetch
+from peoplegraph.backends.rpm.client import AGENT_USERS, REP, REP_ADD, REP_EDIT, RpmClient
 from peoplegraph.backends.rpm.graph import Query, Rep, rep_node
 from peoplegraph.backends.rpm.loaders import RpmLoaders, check
 from peoplegraph.backends.rpm.mutations import Mutation
-from peoplegraph.graph.cost import BY_EMAIL, Calls
+from peoplegraph.graph.cost import Calls, Shared
 from peoplegraph.scopes import Scope
 from peoplegraph.systems import System
 
@@ -22,10 +22,18 @@ RPM = Backend(
     check=check,
     query=Query,
     mutation=Mutation,
-    nodes={Rep: rep_node},
+    nodes={Rep: Refetch(rep_node, REP, "users of RPM")},
     calls={
-        "Query.reps": Calls(per="repIds", items="repIds", once={"users of RPM": 1}),
-        "Rep.counterparts": BY_EMAIL,
-        "Mutation.updateRep": Calls(2),
+        "Query.rep": Calls([REP]),
+        "Query.reps": Calls([REP], per="repIds", items="repIds", shared=["users of RPM"]),
+        "Mutation.createRep": Calls([REP_ADD]),
+        "Mutation.replaceRep": Calls([REP_EDIT]),
+        "Mutation.updateRep": Calls([REP, REP_EDIT]),
+        "RepPayload.rep": Calls([REP]),
+    },
+    shared={
+        "users of RPM": Shared(
+            [AGENT_USERS], "once for the operation: in place of all others where it tells enough"
+        ),
     },
 )

@@ -23,9 +23,14 @@ from peoplegraph.errors import (
     UpstreamError,
 )
 from peoplegraph.systems import System
-from peoplegraph.upstream.call import Answer
+from peoplegraph.upstream.call import Answer, Endpoint
 
 log = logging.getLogger(__name__)
+
+REP = Endpoint(System.RPM, "POST", "/Rep", reads=True)
+AGENT_USERS = Endpoint(System.RPM, "POST", "/AgentUsers", reads=True)
+REP_EDIT = Endpoint(System.RPM, "POST", "/RepEdit")
+REP_ADD = Endpoint(System.RPM, "POST", "/RepAdd")
 
 _LOOKUPS = "look-ups"
 """The tag of a rep that was asked for by anything but its id: which one it is, only the answer tells."""
@@ -55,27 +60,27 @@ class RpmClient(Client):
     async def rep(self, key: Mapping[str, Any], *, past_caches: bool = False) -> Answer:
         """Rep: one rep, by `RepID`, by `Rep` and `AgencyID`, or by `SupplierID` and `AssignmentCode`."""
         tag = f"rep {key['RepID']}" if "RepID" in key else _LOOKUPS
-        return await self._post("Rep", key, reads=True, tags=[tag, _REPS], past_caches=past_caches)
+        return await self._post(REP, key, tags=[tag, _REPS], past_caches=past_caches)
 
     async def agent_users(self) -> Answer:
         """AgentUsers: every rep and manager, not paginated, without their contacts."""
-        return await self._post("AgentUsers", {}, reads=True, tags=[_USERS])
+        return await self._post(AGENT_USERS, {}, tags=[_USERS])
 
     async def rep_edit(
         self, rep: Mapping[str, Any], *, invite_user: bool, webhook_evaluate: bool, gives_codes: bool
     ) -> Answer:
         """RepEdit: what `rep` leaves out of `Enabled`, `CommissionsHidden`, `Relationship` is reset."""
-        return await self._write("RepEdit", rep, invite_user, webhook_evaluate, gives_codes)
+        return await self._write(REP_EDIT, rep, invite_user, webhook_evaluate, gives_codes)
 
     async def rep_add(
         self, rep: Mapping[str, Any], *, invite_user: bool, webhook_evaluate: bool, gives_codes: bool
     ) -> Answer:
         """RepAdd: a new rep."""
-        return await self._write("RepAdd", rep, invite_user, webhook_evaluate, gives_codes)
+        return await self._write(REP_ADD, rep, invite_user, webhook_evaluate, gives_codes)
 
     async def _write(
         self,
-        endpoint: str,
+        endpoint: Endpoint,
         rep: Mapping[str, Any],
         invite_user: bool,  # noqa: FBT001
         webhook: bool,  # noqa: FBT001
@@ -83,22 +88,19 @@ class RpmClient(Client):
     ) -> Answer:
         body = {"Rep": dict(rep), "InviteUser": invite_user, "WebhookEvaluate": webhook}
         tags = [_REPS if gives_codes else f"rep {rep.get('RepID')}", _LOOKUPS, _USERS]
-        return await self._post(endpoint, body, reads=False, tags=tags)
+        return await self._post(endpoint, body, tags=tags)
 
     async def _post(
         self,
-        endpoint: str,
+        endpoint: Endpoint,
         body: Mapping[str, Any],
         *,
-        reads: bool,
         tags: Iterable[str],
         past_caches: bool = False,
     ) -> Answer:
         call, answer = await self._send(
-            "POST",
-            f"/{endpoint}",
+            endpoint,
             body=dict(body),
-            reads=reads,
             tags=tags,
             past_caches=past_caches,
             is_success=_is_success,
@@ -109,11 +111,11 @@ class RpmClient(Client):
         try:
             message = wire.error_message(answer.body)
         except BadResponse as error:
-            if reads:
+            if endpoint.reads:
                 raise
             raise OutcomeUnknown(System.RPM, "RPM's answer does not say whether the write took effect") from error
         if message is not None:
-            raise _meaning(message, reads=reads)
+            raise _meaning(message, reads=endpoint.reads)
         return answer
 
 
