@@ -181,6 +181,8 @@ VALUES = {
     "CORS_ORIGINS": "https://x.example",
     "TRUSTED_DOCUMENTS": "off",
     "ALGORITHMS": "ES256",
+    "LOG_FORMAT": "json",
+    "LOG_LEVEL": "debug",
     "ALLOWED_HOSTS": "x.example *.x.example [::1]",
 }
 """What settings may be, by how their names end; any other may be 1."""

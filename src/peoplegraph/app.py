@@ -15,6 +15,7 @@ from peoplegraph.backends import BACKENDS
 from peoplegraph.context import Context, ways_to
 from peoplegraph.engine import Engine, Guard, Limits
 from peoplegraph.graph.cost import Budget
+from peoplegraph.graph.explain import Explainer
 from peoplegraph.graph.scoped import missing, refused_whole
 from peoplegraph.schema import build_schema, call_table
 from peoplegraph.settings import Settings, TrustMode, unknown_variables
@@ -76,7 +77,9 @@ def create_app(settings: Settings | None = None) -> Starlette:
         make_context,
         NamedDocuments(trusted, automatic),
         sharing=Sharing(settings.deadline_s / 2) if shares else None,
+        explainer=build_explainer(settings),
         introspects=settings.introspects,
+        explains=settings.explains,
     )
     quotas = Quotas(
         requests_per_second=settings.caller_requests_per_second,
@@ -123,6 +126,11 @@ def build_engine(settings: Settings) -> Engine:
     budget = Budget(call_table(), settings.max_upstream_calls)
     guard = Guard(schema, refused_whole, missing)
     return Engine(schema, limits, compiles=settings.compile, check=budget.check, guard=guard)
+
+
+def build_explainer(settings: Settings) -> Explainer:
+    """Return what explains operations; what a system that is left out would be called is told, too."""
+    return Explainer(call_table(), settings.cache_ttl_s)
 
 
 def check_files(settings: Settings) -> None:

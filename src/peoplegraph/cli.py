@@ -13,11 +13,13 @@ from importlib.metadata import version as distribution_version
 from pathlib import Path
 from typing import Annotated, Any
 
+import msgspec
 import typer
 import uvicorn
 from pydantic import SecretStr, ValidationError
 from starlette.applications import Starlette
 
+from peoplegraph import explaining
 from peoplegraph.access.api_keys import new_key
 from peoplegraph.access.trust import TrustError, files_in, manifest, read_texts
 from peoplegraph.app import build_engine, check_files, create_app
@@ -28,6 +30,7 @@ from peoplegraph.sandbox.serving import listen, serving
 from peoplegraph.schema import print_schema
 from peoplegraph.scopes import Scope
 from peoplegraph.settings import PREFIX, ApiKey, CredentialMode, CurrentAssignee, Settings, SettingsError, pass_on
+from peoplegraph.terminal import explanation, show
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 
@@ -63,7 +66,7 @@ def main() -> None:
     _log()
     try:
         app()
-    except (SettingsError, FaultError, TrustError, OSError, UnicodeDecodeError) as error:
+    except (SettingsError, FaultError, TrustError, explaining.ExplainError, OSError, UnicodeDecodeError) as error:
         _fail(str(error))
 
 
@@ -169,6 +172,33 @@ def trust(
     texts = read_texts(files_in(operations))
     check = build_engine(Settings.read()).documents.errors
     sys.stdout.write(json.dumps(manifest(texts, check), indent=2) + "\n")
+
+
+@app.command()
+def explain(
+    query: Annotated[Path, typer.Argument(help="A file with a GraphQL document; - reads standard input.")],
+    variables: Annotated[Path | None, typer.Option(help="A JSON file with the operation's variables.")] = None,
+    operation: Annotated[str | None, typer.Option(help="Which of several operations.")] = None,
+    *,
+    run: Annotated[bool, typer.Option("--run", help="Run it, too, and tell which calls it made.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Tell which upstream calls an operation makes at worst; a mutation writes only with --run."""
+    settings = Settings.load() if run else Settings.read()
+    text = sys.stdin.read() if str(query) == "-" else query.read_text(encoding="utf-8")
+    values = explaining.read_variables(variables)
+    found = explaining.find(settings, text, operation)
+    errors: list[Any] = []
+    if run:
+        explained, errors = asyncio.run(explaining.run(settings, found, values))
+    else:
+        explained = explaining.explain(settings, found, values)
+    if as_json:
+        _print(json.dumps(msgspec.to_builtins(explained) | ({"errors": errors} if errors else {}), indent=2))
+        return
+    show(explanation(explained, ran=run))
+    for error in errors:
+        sys.stderr.write(f"{'.'.join(map(str, error.get('path', [])))}: {error['message']}\n")
 
 
 @app.command()

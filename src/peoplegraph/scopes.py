@@ -20,6 +20,11 @@ class Scope(StrEnum):
     ADHOC = "adhoc"
     """Send documents that are not trusted, where the gateway enforces that all are."""
 
+    EXPLAIN = "explain"
+    """Be told which upstream calls an operation may make, and made, where the gateway does so for nobody."""
+    METRICS = "metrics"
+    """Read the metrics, where the gateway shows them to nobody."""
+
     __hash__ = str.__hash__
     """Enum's own hashes the name, in Python, and scopes are looked up in each request."""
 

@@ -112,11 +112,10 @@ class Client:
 
         `keys` are what the endpoint's path has names for; `query` is encoded, and begins with `?`.
         """
-        method = endpoint.method
-        reads = method == "GET" or endpoint.reads
+        reads = endpoint.reads
         call = Call(
             system=self.system,
-            method=method,
+            method=endpoint.method,
             target=self.prefix + filled(endpoint, keys) + query,
             credential=self.session.credential,
             deadline=self.session.deadline,

@@ -85,14 +85,13 @@ class Engine:
             else:
                 run = await plan.run(values, context, root)
                 return Result(run.data, run.collected.errors)
-        name = operation.definition.name
         result: Any = execute(
             operation.core,
             operation.document,
             root_value=root,
             context_value=context,
             variable_values=dict(variables or {}),
-            operation_name=name.value if name else None,
+            operation_name=operation.name,
             middleware=denied.middleware if denied else None,
         )
         if isawaitable(result):

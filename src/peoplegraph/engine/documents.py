@@ -1,5 +1,6 @@
 """Documents by their text: parsed, checked and validated once, and kept with the plans that are made of them."""
 
+import hashlib
 from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any
@@ -32,8 +33,9 @@ class Document:
             return
         self.errors = [_bare(error) for error in check(document, limits) or _validated(schema, document)]
         if not self.errors:
+            digest = hashlib.sha256(text.encode()).hexdigest()
             self.operations = {
-                definition.name.value if definition.name else None: Operation(schema, document, definition)
+                definition.name.value if definition.name else None: Operation(schema, document, definition, digest)
                 for definition in document.definitions
                 if isinstance(definition, OperationDefinitionNode)
             }

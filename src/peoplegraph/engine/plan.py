@@ -40,9 +40,17 @@ class Operation:
     """A validated operation, and the plans that were made of it: one for each way its conditions may turn out."""
 
     def __init__(
-        self, schema: strawberry.Schema, document: DocumentNode, definition: OperationDefinitionNode
+        self,
+        schema: strawberry.Schema,
+        document: DocumentNode,
+        definition: OperationDefinitionNode,
+        digest: str = "",
     ) -> None:
         self.schema = schema
+        self.name = definition.name.value if definition.name else None
+        self.type = definition.operation.value
+        self.digest = digest
+        """The SHA-256 of the document's text, as Apollo's persisted queries have it."""
         self.core: Any = schema._schema  # noqa: SLF001  # Strawberry has no other way to it
         self.document = document
         self.definition = definition

@@ -34,6 +34,7 @@ from peoplegraph.settings.blocks import (
     is_loopback,
 )
 from peoplegraph.settings.callers import ApiKey, ApiKeys, Hosts, JwtSettings, Origins, Paths, Scopes, TrustMode
+from peoplegraph.settings.operating import LogFormat, LogSettings, OperatingSettings
 from peoplegraph.systems import System
 
 __all__ = [
@@ -42,6 +43,8 @@ __all__ = [
     "CredentialMode",
     "CurrentAssignee",
     "JwtSettings",
+    "LogFormat",
+    "LogSettings",
     "Settings",
     "SettingsError",
     "SystemSettings",
@@ -64,7 +67,7 @@ class SettingsError(Exception):
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
 
 
-class Settings(BaseSettings):
+class Settings(OperatingSettings):
     """The gateway's settings; `Settings.load()` reads them, and raises `SettingsError` in plain words."""
 
     model_config = SettingsConfigDict(
@@ -79,9 +82,6 @@ class Settings(BaseSettings):
         nested_model_default_partial_update=True,
     )
 
-    host: str = Field(default="127.0.0.1", description="The address to listen on.")
-    port: int = Field(default=8000, ge=0, le=65535, description="The port to listen on; 0 takes a free one.")
-    workers: int = Field(default=1, ge=1, le=256, description="Processes that `serve` starts.")
     deadline_s: float = Field(default=10, gt=0, le=3600, description="Seconds that one GraphQL request may take.")
     upstream_engine: UpstreamEngine = Field(
         default=UpstreamEngine.HTTP1,
@@ -220,11 +220,6 @@ class Settings(BaseSettings):
         if self.trusted_documents is not TrustMode.OFF and not self.trusted_manifest:
             raise ValueError("trusted_manifest: is needed to know which documents are trusted")
         return self
-
-    @property
-    def is_loopback(self) -> bool:
-        """Whether only this machine can reach the gateway."""
-        return is_loopback(self.host)
 
     @property
     def has_credentials(self) -> bool:

@@ -112,7 +112,9 @@ class SystemSettings(BaseModel):
         "request) or `caller-or-gateway`.",
     )
     concurrency: int = Field(default=100, ge=1, le=10_000, description="Calls under way at once, at most.")
-
+    traceparent: bool = Field(
+        default=False, description="Whether the system is sent `traceparent`, where there are traces."
+    )
     cache_ttl_s: float = Field(
         default=2, ge=0, description="Seconds for which answers to reads are kept across requests; 0 is off."
     )

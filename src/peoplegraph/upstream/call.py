@@ -39,16 +39,21 @@ Method = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
 class Endpoint(msgspec.Struct, frozen=True):
     """One of a vendor's endpoints: `path` is as its page has it, with names in braces, below the base URL.
 
-    `reads` says that it changes nothing, whatever its method.
+    `is_query` says of one that is no GET that it changes nothing all the same.
     """
 
     system: System
     method: Method
     path: str
-    reads: bool = False
+    is_query: bool = False
 
     def __str__(self) -> str:
         return f"{self.method} {self.path}"
+
+    @property
+    def reads(self) -> bool:
+        """Whether it changes nothing."""
+        return self.method == "GET" or self.is_query
 
 
 def _any(_: "Answer") -> bool:

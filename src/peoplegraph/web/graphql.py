@@ -139,8 +139,8 @@ class Endpoint:
 
     async def _execute(self, operation: Operation, asked: Asked, asking: Asking, kind: str) -> Encoded:
         context = self._operations.make_context(asking)
-        result = await self._operations.run(operation, asked, asking, context)
-        return status_of(result, kind), dumped(self._operations.response(result, asking, context.stale))
+        result, response = await self._operations.answer(operation, asked, asking, context)
+        return status_of(result, kind), dumped(response)
 
     async def _execute_all(
         self,
@@ -152,16 +152,15 @@ class Endpoint:
         """Answer a batch, with the same loaders: the calls of its queries are joined, too."""
         context = self._operations.make_context(asking)
 
-        async def one(asked: Asked, operation: Operation | None, errors: list[GraphQLError]) -> Result:
+        async def one(asked: Asked, operation: Operation | None, errors: list[GraphQLError]) -> bytes:
             if operation is None:
-                return Result(None, errors, executed=False)
-            return await self._operations.run(operation, asked, asking, context)
+                return dumped(self._operations.response(Result(None, errors, executed=False), asking))
+            return dumped((await self._operations.answer(operation, asked, asking, context))[1])
 
         if side_by_side:
-            results = await asyncio.gather(*(one(*each) for each in batch))
+            bodies = await asyncio.gather(*(one(*each) for each in batch))
         else:
-            results = [await one(*each) for each in batch]
-        bodies = [dumped(self._operations.response(result, asking, context.stale)) for result in results]
+            bodies = [await one(*each) for each in batch]
         return 200, b"[" + b",".join(bodies) + b"]"
 
     def _key(self, method: str, text: bytes, kind: str, asking: Asking) -> Key | None:

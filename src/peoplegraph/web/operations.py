@@ -1,9 +1,11 @@
 """Operations: from what is asked for to its result, whoever asks, and over whatever transport."""
 
+import asyncio
 import json
 from collections.abc import Collection
 from typing import Any
 
+import msgspec
 import orjson
 from graphql import GraphQLError, GraphQLFormattedError, OperationType
 
@@ -11,8 +13,9 @@ from peoplegraph.access.caller import Caller
 from peoplegraph.access.documents import NamedDocuments
 from peoplegraph.context import Context
 from peoplegraph.engine import Engine, Operation, Result
-from peoplegraph.errors import GatewayError, IntrospectionDisabled, describe
+from peoplegraph.errors import GatewayError, IntrospectionDisabled, MissingScope, describe
 from peoplegraph.graph.audit import tell_refused
+from peoplegraph.graph.explain import Explainer
 from peoplegraph.scopes import Scope
 from peoplegraph.systems import System
 from peoplegraph.web.asking import Asking, MakeContext
@@ -28,18 +31,22 @@ class Operations:
     `introspects` is whether everybody may read the schema; `sharing` is told of what was written.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # what it stands on
         self,
         engine: Engine,
         make_context: MakeContext,
         named: NamedDocuments | None = None,
         *,
         sharing: Sharing | None = None,
+        explainer: Explainer | None = None,
         introspects: bool = True,
+        explains: bool = True,
     ) -> None:
         self._engine = engine
         self._named = named or NamedDocuments(None, None)
         self._introspects = introspects
+        self._explainer = explainer
+        self._explains = explains
         self.make_context = make_context
         self.sharing = sharing
 
@@ -62,8 +69,33 @@ class Operations:
         self._named.keep(asked.document, text)
         return operation, []
 
-    async def run(self, operation: Operation, asked: Asked, asking: Asking, context: Context) -> Result:
-        """Run an operation."""
+    async def answer(
+        self, operation: Operation, asked: Asked, asking: Asking, context: Context
+    ) -> tuple[Result, dict[str, Any]]:
+        """Run an operation, unless it is only to be explained; return what it came to, and the answer."""
+        if not asked.explain:
+            result = await self._run(operation, asked, asking, context)
+            return result, self.response(result, asking, context.stale)
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        if asked.explain == "only":
+            result = Result(None, [])
+        else:
+            result = await self._run(operation, asked, asking, context)
+        response = self.response(result, asking, context.stale)
+        explained = self._explained(operation, asked, asking, context, began, loop.time())
+        response["extensions"] = {**response.get("extensions", {}), "explain": explained}
+        return result, response
+
+    def _explained(  # noqa: PLR0913, PLR0917  # all that there is to tell
+        self, operation: Operation, asked: Asked, asking: Asking, context: Context, began: float, ended: float
+    ) -> Any:
+        if self._explainer is None or not (self._explains or Scope.EXPLAIN in asking.caller.scopes):
+            return {"code": MissingScope.code, "message": f"This needs the scope `{Scope.EXPLAIN}`"}
+        explained = self._explainer.explain(operation, asked.variables, context.trail, began, ended)
+        return msgspec.to_builtins(explained)
+
+    async def _run(self, operation: Operation, asked: Asked, asking: Asking, context: Context) -> Result:
         run = self._engine.run(operation, asked.variables, context, granted=asking.caller.scopes)
         if is_query(operation):
             return await run
@@ -72,8 +104,7 @@ class Operations:
         finally:
             if self.sharing is not None:
                 self.sharing.detach()
-        name = operation.definition.name
-        tell_refused(context, name.value if name else None, result.errors)
+        tell_refused(context, operation.name, result.errors)
         return result
 
     def response(self, result: Result, asking: Asking, stale: Collection[System] = ()) -> dict[str, Any]:

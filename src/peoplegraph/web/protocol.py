@@ -7,7 +7,7 @@ import asyncio
 import json
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import parse_qsl
 
 import msgspec
@@ -41,6 +41,8 @@ class Asked(msgspec.Struct, frozen=True):
     document: Wanted
     variables: dict[str, Any] | None
     operation_name: str | None
+    explain: bool | Literal["only"] = False
+    """Whether the answer is to tell which calls were made for it; with `only` none are made."""
 
 
 @lru_cache(maxsize=100)
@@ -163,7 +165,14 @@ def asked(given: Any) -> Asked:
         raise RequestError(413, f"The operation's `variables` may have at most {MAX_VARIABLES:,} values")
     if name is not None and not isinstance(name, str):
         raise RequestError(400, "The GraphQL operation's `operationName` must be a string or null")
-    return Asked(document, variables, name)
+    return Asked(document, variables, name, "extensions" in given and _explain(given["extensions"]))
+
+
+def _explain(extensions: Any) -> bool | Literal["only"]:
+    explain = extensions.get("explain", False) if isinstance(extensions, dict) else False
+    if explain is None or explain is False or explain is True or explain == "only":
+        return explain or False
+    raise RequestError(400, '`extensions.explain` must be true, false or "only"')
 
 
 def _wanted(given: dict[str, Any]) -> Wanted:

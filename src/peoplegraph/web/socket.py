@@ -249,10 +249,10 @@ class _Connection:
         context = operations.make_context(asking)
         if not is_query(operation):
             self._keep()
-        result = await operations.run(operation, what, asking, context)
+        result, response = await operations.answer(operation, what, asking, context)
         if not result.executed:
             return False, operations.described(result.errors, asking)
-        return True, operations.response(result, asking, context.stale)
+        return True, response
 
     def _keep(self) -> None:
         """Let the operation of the running task come to its end, whatever becomes of the connection."""

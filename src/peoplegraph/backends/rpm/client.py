@@ -27,8 +27,8 @@ from peoplegraph.upstream.call import Answer, Endpoint
 
 log = logging.getLogger(__name__)
 
-REP = Endpoint(System.RPM, "POST", "/Rep", reads=True)
-AGENT_USERS = Endpoint(System.RPM, "POST", "/AgentUsers", reads=True)
+REP = Endpoint(System.RPM, "POST", "/Rep", is_query=True)
+AGENT_USERS = Endpoint(System.RPM, "POST", "/AgentUsers", is_query=True)
 REP_EDIT = Endpoint(System.RPM, "POST", "/RepEdit")
 REP_ADD = Endpoint(System.RPM, "POST", "/RepAdd")
 

@@ -1,0 +1,82 @@
+"""`peoplegraph explain`: which upstream calls an operation makes at worst, and which it makes when it is run."""
+
+import asyncio
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from graphql import GraphQLError
+
+from peoplegraph.access.caller import Caller
+from peoplegraph.app import build_engine, build_explainer
+from peoplegraph.backends import BACKENDS
+from peoplegraph.context import Context, ways_to
+from peoplegraph.engine import Operation
+from peoplegraph.errors import describe
+from peoplegraph.graph.explain import Explanation
+from peoplegraph.scopes import Scope
+from peoplegraph.settings import Settings
+from peoplegraph.upstream import build_upstream
+from peoplegraph.upstream.trail import Trail
+
+REQUEST_ID = "explain"
+
+
+class ExplainError(Exception):
+    """The operation cannot be explained; the message says why."""
+
+
+def read_variables(path: Path | None) -> dict[str, Any]:
+    """Read a file with variables. Raises `ExplainError`, and `OSError`."""
+    if path is None:
+        return {}
+    try:
+        variables = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ExplainError(f"{path}: {error}") from None
+    if not isinstance(variables, dict):
+        raise ExplainError(f"{path} must have a JSON object")
+    return variables
+
+
+def find(settings: Settings, text: str, name: str | None) -> Operation:
+    """Return an operation of a document. Raises `ExplainError`."""
+    document = build_engine(settings).documents.get(text)
+    if document.errors:
+        raise ExplainError("\n".join(map(str, document.errors)))
+    try:
+        return document.operation(name)
+    except GraphQLError as error:
+        raise ExplainError(str(error)) from None
+
+
+def explain(settings: Settings, operation: Operation, variables: Mapping[str, Any]) -> Explanation:
+    """Explain an operation without running it. Raises `ExplainError`."""
+    errors = operation.coerce(variables) if variables else None
+    if isinstance(errors, list):
+        raise ExplainError("\n".join(map(str, errors)))
+    values = variables or None
+    return build_explainer(settings).explain(operation, values, Trail(), 0, 0)
+
+
+async def run(
+    settings: Settings, operation: Operation, variables: Mapping[str, Any]
+) -> tuple[Explanation, list[Any]]:
+    """Run an operation against the systems, with the gateway's own keys; return the errors that it had as well."""
+    loop = asyncio.get_running_loop()
+    engine = build_engine(settings)
+    async with build_upstream(settings) as upstream:
+        began = loop.time()
+        context = Context(
+            caller=Caller("explain", "open", frozenset(Scope)),
+            ways=ways_to(BACKENDS, settings),
+            send=upstream.send,
+            settings=settings,
+            caller_headers={},
+            deadline=began + settings.deadline_s,
+            request_id=REQUEST_ID,
+        )
+        result = await engine.run(operation, variables, context, granted=frozenset(Scope))
+        explained = build_explainer(settings).explain(operation, variables, context.trail, began, loop.time())
+    return explained, [describe(error, REQUEST_ID) for error in result.errors]
