@@ -17,7 +17,7 @@ from peoplegraph.access.quotas import TooMany
 from peoplegraph.sandbox.faults import CallFault, Fault
 from peoplegraph.scopes import DATA
 from peoplegraph.settings import variables
-from peoplegraph.web.refusals import as_request_error
+from peoplegraph.web.refusals import Ending, as_request_error
 from tests.conftest import MakeGateway
 from tests.gateway import Gateway
 from tests.test_schema import SCHEMA
@@ -27,7 +27,7 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 SECURITY = (ROOT / "docs/security.md").read_text(encoding="utf-8")
 OPERATIONS = (ROOT / "docs/operations.md").read_text(encoding="utf-8")
 BACKEND = (ROOT / "docs/adding-a-backend.md").read_text(encoding="utf-8")
-REFUSALS = (Unauthenticated("x"), KeysUnavailable("x"), TooMany("x", 1))
+REFUSALS = (Unauthenticated("x"), KeysUnavailable("x"), TooMany("x", "x", 1), Ending())
 EXAMPLES = re.findall(r"```graphql\n(.*?)```\n\n```json\n(.*?)```", README, re.DOTALL)
 
 

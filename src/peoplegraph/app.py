@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
 
 from starlette.applications import Starlette
@@ -10,20 +10,23 @@ from starlette.applications import Starlette
 from peoplegraph.access.documents import AutomaticQueries, NamedDocuments, TrustedDocuments, read_manifests
 from peoplegraph.access.gate import Gate
 from peoplegraph.access.quotas import Quotas
-from peoplegraph.access.watch import watching
+from peoplegraph.access.watch import Watched, watching
 from peoplegraph.backends import BACKENDS
 from peoplegraph.context import Context, ways_to
 from peoplegraph.engine import Engine, Guard, Limits
 from peoplegraph.graph.cost import Budget
 from peoplegraph.graph.explain import Explainer
 from peoplegraph.graph.scoped import missing, refused_whole
+from peoplegraph.observe import metrics
+from peoplegraph.observe.monitor import Monitor
 from peoplegraph.schema import build_schema, call_table
-from peoplegraph.settings import Settings, TrustMode, unknown_variables
+from peoplegraph.settings import Settings, TrustMode, setting_files, unknown_variables
 from peoplegraph.systems import System
 from peoplegraph.upstream import Upstream, build_upstream
 from peoplegraph.web.asking import Asking, ReadHeaders
-from peoplegraph.web.gateway import Gateway, for_other_origins
+from peoplegraph.web.gateway import Front, Gateway, for_other_origins
 from peoplegraph.web.graphql import Endpoint, deadline_s
+from peoplegraph.web.health import Health
 from peoplegraph.web.hosts import Hosts
 from peoplegraph.web.operations import Operations
 from peoplegraph.web.sharing import Sharing
@@ -32,31 +35,56 @@ from peoplegraph.web.socket import Sockets
 log = logging.getLogger(__name__)
 
 
-def create_app(settings: Settings | None = None) -> Starlette:
+def create_app(settings: Settings | None = None) -> Gateway:
     """Return the gateway as an ASGI application; without `settings` they are read from the environment.
 
     Its lifespan opens and closes the connections to the upstreams. Raises `SettingsError`.
     """
+    reads_settings = settings is None
     settings = settings or Settings.load()
-
+    monitor = Monitor()
     upstream: Upstream | None = None
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         nonlocal upstream
         _say(settings)
-        async with build_upstream(settings) as upstream, watching(watched):
+        async with build_upstream(settings) as upstream, watching(gateway.look):
             try:
-                yield
+                async with monitor.watching(sample):
+                    yield
             finally:
-                await sockets.finish(settings.deadline_s)
+                await gateway.front.sockets.finish(settings.deadline_s)
 
-    def make_context(asking: Asking) -> Context:
+    def opened() -> Upstream:
         if upstream is None:
             raise RuntimeError("the application's lifespan has not begun: its server must run it")
+        return upstream
+
+    def sample() -> None:
+        opened().sample(settings.configured)
+        metrics.READY.set(health.status == "ready")
+
+    def breakers() -> Mapping[str, str] | None:
+        return None if upstream is None else upstream.states(settings.configured)
+
+    def change(front: Front) -> Front:
+        return changed(front, Settings.load(), opened)
+
+    health = Health(monitor, breakers, needs_upstreams=settings.ready_needs_upstreams)
+    front = build_front(settings, opened)
+    files = Watched(setting_files() if reads_settings else (), lambda: None)
+    gateway = Gateway(front, health, files, change if reads_settings else None, lifespan=lifespan)
+    return gateway
+
+
+def build_front(settings: Settings, upstream: Callable[[], Upstream], old: Front | None = None) -> Front:
+    """Return what stands before the systems. What an `old` one knows and the settings leave as it is goes on."""
+
+    def make_context(asking: Asking) -> Context:
         return Context(
             ways=ways,
-            send=upstream.send,
+            send=upstream().send,
             settings=settings,
             caller=asking.caller,
             caller_headers=asking.headers,
@@ -66,26 +94,20 @@ def create_app(settings: Settings | None = None) -> Starlette:
         )
 
     ways = ways_to(BACKENDS, settings)
-    gate = Gate(settings)
-    engine = build_engine(settings)
-    trusted = _trusted(settings, engine)
-    watched = [*gate.watched, *([trusted.watched] if trusted else [])]
-    automatic = AutomaticQueries(settings.persisted_queries) if settings.persisted_queries else None
+    gate = old.gate if old and _same(old.settings, settings, _GATE) else Gate(settings)
+    engine = old.operations.engine if old and _same(old.settings, settings, _ENGINE) else build_engine(settings)
+    named = old.operations.named if old and _same(old.settings, settings, _NAMED) else _named(settings, engine)
     shares = settings.share_operations and settings.workers == 1
     operations = Operations(
         engine,
         make_context,
-        NamedDocuments(trusted, automatic),
-        sharing=Sharing(settings.deadline_s / 2) if shares else None,
+        named,
+        sharing=old.operations.sharing if old else Sharing(settings.deadline_s / 2) if shares else None,
         explainer=build_explainer(settings),
         introspects=settings.introspects,
         explains=settings.explains,
     )
-    quotas = Quotas(
-        requests_per_second=settings.caller_requests_per_second,
-        calls_per_minute=settings.caller_calls_per_minute,
-        at_once=settings.caller_operations,
-    )
+    quotas = old.quotas if old and _same(old.settings, settings, _QUOTAS) else _quotas(settings)
     read_headers = ReadHeaders(header for backend in BACKENDS for header in backend.credential_headers)
     endpoint = Endpoint(
         operations,
@@ -107,9 +129,55 @@ def create_app(settings: Settings | None = None) -> Starlette:
         most_operations=settings.max_socket_operations,
         init_s=settings.socket_init_s,
         idle_s=settings.socket_idle_s,
+        writing=old.sockets.writing if old else None,
     )
-    http = for_other_origins(endpoint, settings.cors_origins, read_headers)
-    return Gateway(http, sockets, Hosts(settings.hosts), lifespan=lifespan)
+    return Front(
+        settings=settings,
+        http=for_other_origins(endpoint, settings.cors_origins, read_headers),
+        sockets=sockets,
+        hosts=Hosts(settings.hosts),
+        gate=gate,
+        quotas=quotas,
+        operations=operations,
+        watched=[*gate.watched, *named.watched],
+    )
+
+
+def changed(front: Front, settings: Settings, upstream: Callable[[], Upstream]) -> Front:
+    """Return a front for new settings, as far as they can change while the gateway runs. Raises `SettingsError`."""
+    settings, fixed = front.settings.changed_to(settings)
+    if fixed:
+        log.warning("it takes a restart to change %s", ", ".join(fixed))
+    if settings == front.settings:
+        return front
+    log.info("the settings are read anew")
+    return build_front(settings, upstream, front)
+
+
+_GATE = ("api_keys", "keys_file", "jwt", "open", "open_to_network", "open_scopes")
+_ENGINE = (
+    "max_document_characters",
+    "max_document_tokens",
+    "max_depth",
+    "max_aliases",
+    "max_root_fields",
+    "max_directives",
+    "max_upstream_calls",
+)
+_NAMED = (*_ENGINE, "trusted_documents", "trusted_manifest", "persisted_queries")
+_QUOTAS = ("caller_requests_per_second", "caller_calls_per_minute", "caller_operations")
+
+
+def _same(old: Settings, new: Settings, names: Collection[str]) -> bool:
+    return all(getattr(old, name) == getattr(new, name) for name in names)
+
+
+def _quotas(settings: Settings) -> Quotas:
+    return Quotas(
+        requests_per_second=settings.caller_requests_per_second,
+        calls_per_minute=settings.caller_calls_per_minute,
+        at_once=settings.caller_operations,
+    )
 
 
 def build_engine(settings: Settings) -> Engine:
@@ -140,10 +208,12 @@ def check_files(settings: Settings) -> None:
         read_manifests(settings.trusted_manifest)
 
 
-def _trusted(settings: Settings, engine: Engine) -> TrustedDocuments | None:
-    if settings.trusted_documents is TrustMode.OFF:
-        return None
-    return TrustedDocuments(settings.trusted_documents, settings.trusted_manifest, engine.documents.errors)
+def _named(settings: Settings, engine: Engine) -> NamedDocuments:
+    trusted = None
+    if settings.trusted_documents is not TrustMode.OFF:
+        trusted = TrustedDocuments(settings.trusted_documents, settings.trusted_manifest, engine.documents.errors)
+    automatic = AutomaticQueries(settings.persisted_queries) if settings.persisted_queries else None
+    return NamedDocuments(trusted, automatic)
 
 
 def _say(settings: Settings) -> None:

@@ -2,7 +2,6 @@
 
 import asyncio
 import difflib
-import gc
 import json
 import logging
 import signal
@@ -15,21 +14,30 @@ from typing import Annotated, Any
 
 import msgspec
 import typer
-import uvicorn
 from pydantic import SecretStr, ValidationError
-from starlette.applications import Starlette
 
-from peoplegraph import explaining
+from peoplegraph import explaining, serving
 from peoplegraph.access.api_keys import new_key
 from peoplegraph.access.trust import TrustError, files_in, manifest, read_texts
 from peoplegraph.app import build_engine, check_files, create_app
 from peoplegraph.doctor import examine
+from peoplegraph.observe import logs
 from peoplegraph.sandbox import Running, Sandbox
 from peoplegraph.sandbox.faults import Fault, FaultError, parse
-from peoplegraph.sandbox.serving import listen, serving
+from peoplegraph.sandbox.serving import listen
+from peoplegraph.sandbox.serving import serving as serving_apps
 from peoplegraph.schema import print_schema
 from peoplegraph.scopes import Scope
-from peoplegraph.settings import PREFIX, ApiKey, CredentialMode, CurrentAssignee, Settings, SettingsError, pass_on
+from peoplegraph.settings import (
+    PREFIX,
+    ApiKey,
+    CredentialMode,
+    CurrentAssignee,
+    LogSettings,
+    Settings,
+    SettingsError,
+    pass_on,
+)
 from peoplegraph.terminal import explanation, show
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
@@ -37,13 +45,6 @@ app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_
 Host = Annotated[str | None, typer.Option(help="The address to listen on, instead of the setting's.")]
 Port = Annotated[int | None, typer.Option(min=0, max=65535, help="The port, instead of the setting's.")]
 Data = Annotated[Path | None, typer.Option(help="Keep the emulated systems' records in this SQLite file.")]
-
-UVICORN: dict[str, Any] = {
-    "http": "peoplegraph.web.server:Protocol",
-    "ws": "peoplegraph.web.server:SocketProtocol",
-    "ws_per_message_deflate": False,  # what is small on the wire may be large in memory
-}
-"""How the gateway has uvicorn speak HTTP and WebSockets."""
 
 DEMO_QUERY = """\
 {
@@ -63,21 +64,11 @@ DEMO_QUERY = """\
 
 def main() -> None:
     """Run the command line."""
-    _log()
+    logs.configure(LogSettings())
     try:
         app()
     except (SettingsError, FaultError, TrustError, explaining.ExplainError, OSError, UnicodeDecodeError) as error:
         _fail(str(error))
-
-
-def worker() -> Starlette:
-    """Return the gateway, in a process of its own."""
-    _log()
-    gateway = create_app()
-    gc.collect()
-    gc.freeze()  # what is there now stays: the collector need not look at the schema again and again
-    gc.set_threshold(50_000, 20, 100)  # a request makes some thousand objects, and leaves none behind
-    return gateway
 
 
 @app.callback(invoke_without_command=True)
@@ -98,25 +89,20 @@ def demo(host: Host = None, port: Port = None, data: Data = None) -> None:
 
 
 @app.command()
-def serve(host: Host = None, port: Port = None) -> None:
+def serve(
+    host: Host = None,
+    port: Port = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, max=256, help="How many processes, instead of the setting's.")
+    ] = None,
+) -> None:
     """Start the gateway over the systems that the settings name."""
-    pass_on(_overrides(host, port))
+    pass_on(_overrides(host, port) | ({} if workers is None else {"workers": workers}))
     settings = Settings.load()
+    logs.configure(settings.log)
     check_files(settings)  # to say in one line what is wrong with them
     listen(settings.host, settings.port).close()
-    uvicorn.run(
-        "peoplegraph.cli:worker",
-        factory=True,
-        host=settings.host,
-        port=settings.port,
-        workers=settings.workers,
-        log_config=None,
-        server_header=False,
-        access_log=False,
-        timeout_graceful_shutdown=10,
-        **UVICORN,
-        ws_max_size=settings.max_body_bytes,
-    )
+    serving.serve(settings)
 
 
 @app.command()
@@ -241,9 +227,9 @@ async def _demo(overrides: dict[str, Any], data: Path | None) -> None:
     async with _sandbox_running("127.0.0.1", 0, data) as running:
         systems = {name: {**block, "credential": CredentialMode.GATEWAY} for name, block in running.blocks.items()}
         settings = Settings.load(**overrides, **systems, current_assignee=CurrentAssignee.KEY_OWNER)
-        async with serving((create_app(settings),), settings.host, settings.port, lifespan="on", **UVICORN) as (
-            server,
-        ):
+        async with serving_apps(
+            (create_app(settings),), settings.host, settings.port, lifespan="on", **serving.UVICORN
+        ) as (server,):
             _print(f"GraphiQL: {server.url}/graphql\n\nA query to try:\n\n{DEMO_QUERY}\n\nCtrl-C ends it.")
             await stop.wait()
 
@@ -285,28 +271,6 @@ def _stop_event() -> asyncio.Event:
 def _overrides(host: str | None, port: int | None) -> dict[str, Any]:
     given = {"host": host, "port": port}
     return {name: value for name, value in given.items() if value is not None}
-
-
-def _log() -> None:
-    """Log to standard error, what uvicorn has to say among it."""
-    logging.getLogger("httpx").setLevel(logging.WARNING)  # it tells URLs, and there may be a secret in one
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    audit = logging.getLogger("peoplegraph.audit")
-    audit.propagate = False
-    audit.handlers = [logging.StreamHandler()]  # a line of JSON each, and nothing else in it
-    logging.getLogger("uvicorn.error").addFilter(
-        lambda record: not (_is_cancellation(record) or _tells_a_url(record))
-    )
-
-
-def _is_cancellation(record: logging.LogRecord) -> bool:
-    """Whether uvicorn tells of a request that it has itself cut short, at the end of its time."""
-    return record.exc_info is not None and isinstance(record.exc_info[1], asyncio.CancelledError)
-
-
-def _tells_a_url(record: logging.LogRecord) -> bool:
-    """Whether uvicorn tells of a WebSocket with all that its URL has in it."""
-    return "WebSocket" in record.msg
 
 
 def _print(text: str) -> None:

@@ -75,7 +75,7 @@ class Context:
         self.settings = settings
         self.request_id = request_id
         self.caller = caller
-        self.trail = Trail(charge)
+        self.trail = Trail(charge, request_id)
         self._ways = ways
         self._send = send
         self.stale: set[System] = set()

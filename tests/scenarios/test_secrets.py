@@ -11,9 +11,10 @@ from pydantic import SecretStr
 from peoplegraph import create_app
 from peoplegraph.access.caller import Caller
 from peoplegraph.access.quotas import Quota
-from peoplegraph.cli import UVICORN
+from peoplegraph.observe.requests import Seen
 from peoplegraph.sandbox.serving import serving
 from peoplegraph.scopes import DATA
+from peoplegraph.serving import UVICORN
 from peoplegraph.settings import Settings, SettingsError, variables
 from peoplegraph.web.asking import Asking
 from tests.conftest import MakeGateway
@@ -102,7 +103,8 @@ def test_no_secret_in_a_repr() -> None:
     for shown in (repr(settings), str(settings), settings.model_dump_json(), str(settings.model_dump())):
         assert PLANTED not in shown
         assert sha256(API_KEY.encode()).hexdigest() not in shown
-    asking = Asking("id", {"authorization": f"Bearer {PLANTED}"}, Caller("x", "key", ()), Quota(None, None, 1))
+    seen = Seen("id", "127.0.0.1", "http", 0)
+    asking = Asking({"authorization": f"Bearer {PLANTED}"}, Caller("x", "key", ()), Quota(None, None, 1), seen)
     assert PLANTED not in repr(asking)
     for name, field in variables():
         if name.endswith("_API_KEY"):

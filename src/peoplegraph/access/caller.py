@@ -1,5 +1,6 @@
 """Who asks."""
 
+import hashlib
 from collections.abc import Iterable
 from typing import Literal
 
@@ -17,6 +18,13 @@ class Caller:
         self.scopes = frozenset(scopes)
         self.grants = " ".join(sorted(self.scopes))
         """The scopes as text, which is looked up in less time than a set."""
+
+    @property
+    def alias(self) -> str:
+        """What the log may call it: the subject of a token may be somebody's name, and is digested."""
+        if self.kind != "token":
+            return str(self)
+        return f"token {hashlib.sha256(self.name.encode()).hexdigest()[:12]}"
 
     def __repr__(self) -> str:
         return f"<Caller {self}: {self.grants}>"

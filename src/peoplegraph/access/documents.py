@@ -172,6 +172,8 @@ class NamedDocuments:
     def __init__(self, trusted: TrustedDocuments | None, automatic: AutomaticQueries | None) -> None:
         self._trusted = trusted
         self._automatic = automatic
+        self.watched = [trusted.watched] if trusted is not None else []
+        """The files that are read anew when they change."""
 
     def text(self, wanted: Wanted, caller: Caller) -> str:
         """Return the text of the document that is to be executed.

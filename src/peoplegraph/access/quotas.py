@@ -14,8 +14,10 @@ MAX_CALLERS = 10_000
 class TooMany(Exception):
     """A caller asks for more than it may; the message goes to it."""
 
-    def __init__(self, message: str, retry_after_s: float) -> None:
+    def __init__(self, message: str, limit: str, retry_after_s: float) -> None:
         super().__init__(message)
+        self.limit = limit
+        """Which limit it is, by its name in the metrics."""
         self.retry_after_s = retry_after_s
 
 
@@ -73,7 +75,9 @@ class Quota:
     def begin(self, now: float) -> None:
         """Count a request, until its `end`. Raises `TooMany`, and then it is not counted."""
         if self.under_way >= self.at_once:
-            raise TooMany(f"{self.under_way} requests are under way, and there may be no more at once", 1)
+            raise TooMany(
+                f"{self.under_way} requests are under way, and there may be no more at once", "at_once", 1
+            )
         if self.has_rates:
             self._take(now)
         self.under_way += 1
@@ -82,14 +86,14 @@ class Quota:
         for bucket, what in ((self.requests, "requests"), (self.calls, "upstream calls")):
             if bucket is not None and bucket.left(now) < 1:
                 message = f"There may be {bucket.most:g} {what} in {bucket.window_s:g} s"
-                raise TooMany(message, bucket.wait_s(now))
+                raise TooMany(message, bucket.name, bucket.wait_s(now))
         if self.requests is not None:
             self.requests.take(now)
 
     def count(self, now: float, requests: int) -> None:
         """Count more requests, that came in one. Raises `TooMany` where there may not be so many at once."""
         if self.under_way + requests > self.at_once:
-            raise TooMany(f"There may be {self.at_once} requests at once", 1)
+            raise TooMany(f"There may be {self.at_once} requests at once", "at_once", 1)
         if self.requests is not None:
             self.requests.take(now, requests)
 

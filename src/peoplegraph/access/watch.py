@@ -2,10 +2,10 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Collection, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from peoplegraph.settings import SettingsError
 
@@ -29,12 +29,17 @@ class Watched(Generic[T]):
     def __repr__(self) -> str:
         return f"<Watched {', '.join(map(str, self._paths))}>"
 
-    def look(self) -> None:
-        """Read the files if they have changed."""
+    def look(self) -> bool:
+        """Read the files if they have changed; return whether they have."""
         stamps = self._stamps()
         if stamps == self._seen:
-            return
+            return False
         self._seen = stamps
+        self.reread()
+        return True
+
+    def reread(self) -> None:
+        """Read the files, whether or not they have changed."""
         try:
             self.value = self._read()
         except SettingsError as error:
@@ -57,19 +62,17 @@ def _stamp(path: Path) -> tuple[int, int, int] | None:
 
 
 @asynccontextmanager
-async def watching(watched: Collection[Watched[Any]], interval_s: float = INTERVAL_S) -> AsyncIterator[None]:
+async def watching(look: Callable[[], None], interval_s: float = INTERVAL_S) -> AsyncIterator[None]:
     """Look at files until the block ends; in a thread, since a file may be far away."""
 
-    async def look() -> None:
+    async def go_on() -> None:
         while True:
             await asyncio.sleep(interval_s)
-            for each in watched:
-                await asyncio.to_thread(each.look)
+            await asyncio.to_thread(look)
 
-    task = asyncio.create_task(look()) if watched else None
+    task = asyncio.create_task(go_on())
     try:
         yield
     finally:
-        if task is not None:
-            task.cancel()
-            await asyncio.wait([task])
+        task.cancel()
+        await asyncio.wait([task])

@@ -25,13 +25,22 @@ class Document:
 
     def __init__(self, schema: strawberry.Schema, text: str, limits: Limits) -> None:
         self.errors: list[GraphQLError] = []
+        self.limit: str | None = None
+        """The limit that the document passes, if it does."""
         self.operations: Mapping[str | None, Operation] = {}
         try:
             document = parse(text, max_tokens=limits.tokens, max_source_length=limits.characters)
         except GraphQLError as error:
             self.errors = [_bare(error)]
+            if len(text) > limits.characters:
+                self.limit = "characters"
+            elif "tokens" in error.message:
+                self.limit = "tokens"
             return
-        self.errors = [_bare(error) for error in check(document, limits) or _validated(schema, document)]
+        too_large = check(document, limits)
+        if too_large:
+            self.limit = too_large[0][0]
+        self.errors = [_bare(error) for _, error in too_large] or [_bare(e) for e in _validated(schema, document)]
         if not self.errors:
             digest = hashlib.sha256(text.encode()).hexdigest()
             self.operations = {
@@ -73,6 +82,9 @@ class Documents:
         self._max_bytes = max_bytes
         self._bytes = 0
         self._documents: OrderedDict[str, Document] = OrderedDict()
+
+    def __contains__(self, text: str) -> bool:
+        return text in self._documents
 
     def __repr__(self) -> str:
         return f"<Documents {len(self._documents)}, {self._bytes:,} bytes>"

@@ -69,15 +69,18 @@ class Sizes:
         return self._fragments[name]
 
 
-def check(document: DocumentNode, limits: Limits) -> list[GraphQLError]:
-    """Return an error for each bound that an operation of the document passes."""
+def check(document: DocumentNode, limits: Limits) -> list[tuple[str, GraphQLError]]:
+    """Return each bound that an operation of the document passes, with an error that says so."""
     sizes = Sizes(document)
     return [
-        GraphQLError(
-            f"The operation has {has:,} {field.name.replace('_', ' ')}, and may have at most {most:,}."
-            if field.name != "depth"
-            else f"The operation is {has:,} fields deep, and may be at most {most:,}.",
-            definition,
+        (
+            field.name,
+            GraphQLError(
+                f"The operation has {has:,} {field.name.replace('_', ' ')}, and may have at most {most:,}."
+                if field.name != "depth"
+                else f"The operation is {has:,} fields deep, and may be at most {most:,}.",
+                definition,
+            ),
         )
         for definition in document.definitions
         if isinstance(definition, OperationDefinitionNode)

@@ -61,6 +61,8 @@ class Operation:
         self.declined = self._why_declined()
         self.coerce = Coercer(self.core, definition.variable_definitions or ())
         self._conditions = tuple(sorted(set(self._condition_names())))
+        self.compilations = 0
+        """How often it was compiled."""
         self._plans: OrderedDict[tuple[Any, ...], Plan] = OrderedDict()
         self.notes: dict[Any, Any] = {}
         """What others have found out about the operation; it is kept as long as the operation is."""
@@ -73,6 +75,7 @@ class Operation:
         plan = self._plans.get(key)
         if plan is None:
             plan = self._plans[key] = self._compiled(variable_values, denied)
+            self.compilations += 1
             if len(self._plans) > MAX_PLANS:
                 self._plans.popitem(last=False)
         return plan

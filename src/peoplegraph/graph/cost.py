@@ -24,6 +24,7 @@ from graphql.execution.values import VariableValues
 
 from peoplegraph.engine import Operation
 from peoplegraph.graph.paging import DEFAULT_FIRST, MAX_FIRST
+from peoplegraph.observe import metrics
 from peoplegraph.upstream.call import Endpoint
 
 UPSTREAM_PAGE = 100
@@ -113,6 +114,7 @@ class Budget:
             bound = self.calls(operation, variables)
         if bound <= self._most:
             return []
+        metrics.limits("upstream_calls").inc()
         message = f"The operation may make {bound:,} upstream calls, and may make at most {self._most:,}."
         return [GraphQLError(message, operation.definition)]
 

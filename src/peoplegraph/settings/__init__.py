@@ -6,12 +6,10 @@ From `PEOPLEGRAPH_…` variables, then a `.env` file, then the TOML file that `P
 import difflib
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 from dotenv import dotenv_values
 from pydantic import BaseModel, Field, ValidationError, model_validator
@@ -34,7 +32,15 @@ from peoplegraph.settings.blocks import (
     is_loopback,
 )
 from peoplegraph.settings.callers import ApiKey, ApiKeys, Hosts, JwtSettings, Origins, Paths, Scopes, TrustMode
-from peoplegraph.settings.operating import LogFormat, LogSettings, OperatingSettings
+from peoplegraph.settings.environment import (
+    PREFIX,
+    SettingsError,
+    pass_on,
+    proxy_for,
+    setting_files,
+    share_metrics_in,
+)
+from peoplegraph.settings.operating import CHANGEABLE, LogFormat, LogSettings, OperatingSettings
 from peoplegraph.systems import System
 
 __all__ = [
@@ -53,16 +59,11 @@ __all__ = [
     "is_loopback",
     "pass_on",
     "proxy_for",
+    "setting_files",
+    "share_metrics_in",
     "unknown_variables",
     "variables",
 ]
-
-PREFIX = "PEOPLEGRAPH_"
-
-
-class SettingsError(Exception):
-    """A setting is missing or malformed; the message is one line that names the variable."""
-
 
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
 
@@ -207,19 +208,24 @@ class Settings(OperatingSettings):
     @model_validator(mode="after")
     def _is_guarded(self) -> "Settings":
         """Let nobody in over a network by mistake."""
+        wrong = self.what_is_open()
+        if wrong:
+            raise ValueError(wrong)
+        return self
+
+    def what_is_open(self) -> str | None:
+        """Say what would let somebody in by mistake, if anything does, the setting's name first."""
         if not self.is_loopback and self.is_open and not (self.open and self.open_to_network):
-            raise ValueError(
+            return (
                 f"host: {self.host} is not loopback, and everybody would be let in: set {PREFIX}KEYS_FILE, "
                 f"{PREFIX}API_KEYS or {PREFIX}JWT_ISSUER; or, if that is meant, both {PREFIX}OPEN=true and "
                 f"{PREFIX}OPEN_TO_NETWORK=true"
             )
         if not self.is_loopback and not self.allowed_hosts:
-            raise ValueError(
-                f"allowed_hosts: is needed where {self.host} is not loopback: the names by which it is reached"
-            )
+            return f"allowed_hosts: is needed where {self.host} is not loopback: the names by which it is reached"
         if self.trusted_documents is not TrustMode.OFF and not self.trusted_manifest:
-            raise ValueError("trusted_manifest: is needed to know which documents are trusted")
-        return self
+            return "trusted_manifest: is needed to know which documents are trusted"
+        return None
 
     @property
     def has_credentials(self) -> bool:
@@ -285,6 +291,21 @@ class Settings(OperatingSettings):
         except RecursionError:
             raise SettingsError(f"{PREFIX}CONFIG or .env: it is nested too deeply") from None
 
+    def changed_to(self, new: "Settings") -> tuple["Settings", list[str]]:
+        """Return these settings with what can change while the gateway runs, and what else would, by its variable.
+
+        Raises `SettingsError` where the two do not go together.
+        """
+        differing = [name for name in type(self).model_fields if getattr(self, name) != getattr(new, name)]
+        changeable = {name: getattr(new, name) for name in differing if name in CHANGEABLE}
+        settings = self.model_copy(update=changeable)
+        settings.__dict__.pop("configured", None)
+        wrong = settings.what_is_open()
+        if wrong:
+            name, _, what = wrong.partition(": ")
+            raise SettingsError(f"{PREFIX}{name.upper()}: {what}")
+        return settings, [f"{PREFIX}{name}".upper() for name in differing if name not in CHANGEABLE]
+
     def cache_ttl_s(self, system: System) -> float:
         """Return for how many seconds answers of a system are kept: 0 with several workers.
 
@@ -301,32 +322,6 @@ class Settings(OperatingSettings):
     def configured(self) -> dict[System, SystemSettings]:
         """The systems that have a URL, in the order of `System`."""
         return {system: block for system in System if (block := self.system(system)).url}
-
-
-def pass_on(overrides: Mapping[str, Any]) -> None:
-    """Put settings into the environment, for the processes that this one starts and that read it themselves."""
-    for name, value in overrides.items():
-        os.environ[f"{PREFIX}{name}".upper()] = str(value)
-
-
-def proxy_for(url: str) -> str | None:
-    """Return the proxy that the environment names for a URL (`HTTPS_PROXY` and so on, less `NO_PROXY`), if any.
-
-    Raises `SettingsError` for one that is not spoken to over http.
-    """
-    parts = urlsplit(url)
-    if proxy_bypass(parts.netloc) or is_loopback(parts.hostname or ""):
-        return None
-    proxies = getproxies()
-    proxy = proxies.get(parts.scheme) or proxies.get("all")
-    if not proxy:
-        return None
-    scheme, separator, _ = proxy.partition("://")
-    if not separator:
-        return f"http://{proxy}"
-    if scheme not in {"http", "https"}:
-        raise SettingsError(f"{parts.scheme.upper()}_PROXY or ALL_PROXY: a proxy must be an http(s) URL")
-    return proxy
 
 
 def unknown_variables() -> Iterator[tuple[str, str | None]]:

@@ -1,11 +1,13 @@
 """The way to the upstreams: `build_upstream` lists what a call passes, outermost first."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from peoplegraph.observe import metrics
 from peoplegraph.settings import Settings, UpstreamEngine, proxy_for
-from peoplegraph.upstream.breaker import CircuitBreaker
+from peoplegraph.systems import System
+from peoplegraph.upstream.breaker import CircuitBreaker, State
 from peoplegraph.upstream.cache import Cache
 from peoplegraph.upstream.call import Send
 from peoplegraph.upstream.http1 import Http1Engine
@@ -20,11 +22,32 @@ class Upstream:
     """The path, open: `send` puts a call on it."""
 
     send: Send
+    cache: Cache
+    breaker: CircuitBreaker
+    engine: Http1Engine | HttpxEngine
     layers: tuple[object, ...]
     """What a call passes, outermost first; each one's `repr` says what is under way in it."""
 
     def __repr__(self) -> str:
         return "\n".join(map(repr, self.layers))
+
+    def states(self, systems: Iterable[System]) -> Mapping[str, str]:
+        """Return what the circuit breaker of each system does: `closed`, `probing` or `open`."""
+        return {system.name: self.breaker.state(system).name.lower() for system in systems}
+
+    def sample(self, systems: Iterable[System]) -> None:
+        """Set the gauges."""
+        for system in systems:
+            load = self.engine.load(system)
+            metrics.SLOTS.labels(system.name).set(load.slots)
+            metrics.SLOTS_IN_USE.labels(system.name).set(load.in_use)
+            metrics.CALLS_WAITING.labels(system.name).set(load.waiting)
+            metrics.BREAKER_STATE.labels(system.name).set(_STATES[self.breaker.state(system)])
+        metrics.CACHE_BYTES.set(self.cache.store.bytes)
+        metrics.CACHE_ENTRIES.set(len(self.cache.store))
+
+
+_STATES = {State.CLOSED: 0, State.PROBING: 1, State.OPEN: 2}
 
 
 @asynccontextmanager
@@ -42,7 +65,7 @@ async def build_upstream(settings: Settings) -> AsyncIterator[Upstream]:
         ttl_s = {system: settings.cache_ttl_s(system) for system in settings.configured}
         shares = settings.share_calls and settings.workers == 1
         cache = Cache(share.send if shares else retry.send, ttl_s, settings.stale_if_error_s)
-        yield Upstream(cache.send, (cache, share, retry, breaker, engine))
+        yield Upstream(cache.send, cache, breaker, engine, (cache, share, retry, breaker, engine))
 
 
 def build_engine(settings: Settings) -> Http1Engine | HttpxEngine:

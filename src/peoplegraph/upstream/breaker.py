@@ -109,6 +109,10 @@ class CircuitBreaker:
         self._fair_s = fair_s
         self._breakers = {system: Breaker() for system in System}
 
+    def state(self, system: System) -> State:
+        """Return what the breaker of a system does with a call."""
+        return self._breakers[system].state
+
     def __repr__(self) -> str:
         return f"<CircuitBreaker {self._breakers}>"
 

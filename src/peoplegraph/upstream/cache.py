@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from msgspec.structs import replace
 
 from peoplegraph.errors import OutcomeUnknown, TimedOut, Unavailable
+from peoplegraph.observe import metrics
 from peoplegraph.systems import System
 from peoplegraph.upstream.call import (
     LATE_WRITE_S,
@@ -63,6 +64,14 @@ class Store:
         self._bytes = 0
         self._entries: OrderedDict[Key, Entry] = OrderedDict()
         self._tagged: defaultdict[tuple[System, str], set[Key]] = defaultdict(set)
+
+    @property
+    def bytes(self) -> int:
+        """The memory that the entries take together, roughly."""
+        return self._bytes
+
+    def __len__(self) -> int:
+        return len(self._entries)
 
     def __repr__(self) -> str:
         return f"<Store {len(self._entries)} entries, {self._bytes:,} of {self._max_bytes:,} bytes>"
@@ -124,13 +133,13 @@ class Cache:
         self._send = send
         self._ttl_s = ttl_s
         self._stale_if_error_s = stale_if_error_s
-        self._store = Store()
+        self.store = Store()
         self._fetches: set[_Fetch] = set()
         self._open: dict[tuple[System, str], float] = {}
         """What a write may yet change, by tag, and until when."""
 
     def __repr__(self) -> str:
-        return f"<Cache {self._store!r}, {len(self._fetches)} fetches>"
+        return f"<Cache {self.store!r}, {len(self._fetches)} fetches>"
 
     def send(self, call: Call) -> Awaitable[Answer]:
         """Answer from what is kept, or send the call and keep what comes."""
@@ -142,11 +151,12 @@ class Cache:
         return self._read(call, ttl_s)
 
     async def _read(self, call: Call, ttl_s: float) -> Answer:
-        entry = self._store.get(call.key)
+        entry = self.store.get(call.key)
         now = asyncio.get_running_loop().time()
         if entry is not None and now < entry.fresh_until:
             if call.trail is not None:
                 call.trail.had(call, Source.CACHE, entry.answer, now, now)
+            metrics.cache_reads(call.system, "hit").inc()
             return entry.answer
         fetch = _Fetch(call, spoiled=self._may_change(call))
         self._fetches.add(fetch)
@@ -172,7 +182,7 @@ class Cache:
                 self._leave_open(call)
             for fetch in self._fetches:
                 fetch.spoiled = fetch.spoiled or call.touches(fetch.call)
-            self._store.drop_touched(call)
+            self.store.drop_touched(call)
 
     def _leave_open(self, call: Call) -> None:
         now = asyncio.get_running_loop().time()
@@ -198,31 +208,38 @@ class Cache:
         except (Unavailable, TimedOut):
             kept = self._kept_in_need(call)
             if kept is None:
+                metrics.cache_reads(call.system, "miss").inc()
                 raise
             return kept
         if answer.status == 429 or answer.status >= 500:
-            return self._kept_in_need(call) or answer
+            kept = self._kept_in_need(call)
+            if kept is None:
+                metrics.cache_reads(call.system, "miss").inc()
+            return kept or answer
         directives = answer.headers.get("cache-control", "").lower()
         headers = _validators(call, answer)
+        is_revalidated = answer.status == 304 and old is not None and bool(validators)
+        metrics.cache_reads(call.system, "revalidated" if is_revalidated else "miss").inc()
         if answer.status == 304 and old is not None and validators:
             answer, headers = old.answer, {**old.answer.headers, **headers}
         if answer.status == 200 and "no-store" not in directives and call.is_success(answer):
             if not fetch.spoiled:
                 kept = replace(answer, headers=headers)
-                self._store.put(call.key, Entry(kept, call.tags, asked + ttl_s))
+                self.store.put(call.key, Entry(kept, call.tags, asked + ttl_s))
         else:
-            self._store.drop(call.key)
+            self.store.drop(call.key)
         return answer
 
     def _kept_in_need(self, call: Call) -> Answer | None:
         """Return what is kept, marked if it is no longer fresh, if it may still do where the upstream fails."""
         now = asyncio.get_running_loop().time()
-        entry = self._store.get(call.key)
+        entry = self.store.get(call.key)
         if entry is None or now >= entry.fresh_until + self._stale_if_error_s:
             return None
         kept = entry.answer if now < entry.fresh_until else replace(entry.answer, stale=True)
         if call.trail is not None:
             call.trail.had(call, Source.STALE if kept.stale else Source.CACHE, kept, now, now)
+        metrics.cache_reads(call.system, "stale" if kept.stale else "hit").inc()
         return kept
 
 

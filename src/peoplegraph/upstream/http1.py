@@ -24,7 +24,7 @@ from peoplegraph.systems import System
 from peoplegraph.upstream.body import Broken
 from peoplegraph.upstream.call import CLOSE_GRACE_S, CONNECT_TIMEOUT_S, LATE_WRITE_S, Answer, Call
 from peoplegraph.upstream.http1_connection import Connection, Late, Lost
-from peoplegraph.upstream.limit import Limits, Pace, wait_for_turn
+from peoplegraph.upstream.limit import Limits, Load, Pace, wait_for_turn
 from peoplegraph.upstream.outcome import broken, late, log_late_write, lost, not_called, unreachable
 from peoplegraph.upstream.tls import TlsContext
 
@@ -80,6 +80,10 @@ class Http1Engine:
             pool.close()
         await asyncio.sleep(0)  # for the transports to end
 
+    def load(self, system: System) -> Load:
+        """Return how many calls to a system are under way, and wait."""
+        return self._pools[system].load()
+
     def send(self, call: Call) -> Coroutine[Any, Any, Answer]:
         """Carry `call` and return its answer."""
         return self._pools[call.system].send(call)
@@ -112,11 +116,15 @@ class Pool:
         self._closed = False
 
     def __repr__(self) -> str:
-        waiting = sum(not waiter.done() for *_, waiter in self._waiting)
+        load = self.load()
         return (
-            f"<Pool {self._system.name}: {self._busy} of {self._size} busy, "
-            f"{len(self._idle)} idle, {waiting} waiting>"
+            f"<Pool {self._system.name}: {load.in_use} of {load.slots} busy, "
+            f"{len(self._idle)} idle, {load.waiting} waiting>"
         )
+
+    def load(self) -> Load:
+        """Return how many calls are under way, and wait."""
+        return Load(self._size, self._busy, sum(not waiter.done() for *_, waiter in self._waiting))
 
     @property
     def is_busy(self) -> bool:

@@ -16,6 +16,15 @@ class Limits:
     calls_per_second: float = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Load:
+    """How much one system is called at the moment."""
+
+    slots: int
+    in_use: int
+    waiting: int
+
+
 class Pace:
     """Lets no more calls start in any second than there may be; pure, told the time in seconds.
 

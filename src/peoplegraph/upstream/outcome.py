@@ -38,9 +38,10 @@ def not_called(call: Call, *, tried: bool = False) -> TimedOut:
 
 
 def unreachable(call: Call, error: Exception) -> Unavailable:
-    """Return the error of a call that found no connection, and log which kind of failure it was."""
-    log.warning("%s cannot be reached: %s", call.system.title, type(error).__name__)
-    return Unavailable(call.system, f"{call.system.title} cannot be reached")
+    """Return the error of a call that found no connection, which tells what kind of failure that was."""
+    unavailable = Unavailable(call.system, f"{call.system.title} cannot be reached")
+    unavailable.__cause__ = error
+    return unavailable
 
 
 def log_late_write(title: str, outcome: Answer | BaseException) -> None:

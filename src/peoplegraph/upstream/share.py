@@ -9,6 +9,7 @@ from contextlib import suppress
 
 from peoplegraph.errors import TimedOut
 from peoplegraph.flight import Abandoned, Flight
+from peoplegraph.observe import metrics
 from peoplegraph.upstream.call import Answer, Call, Key, Send
 from peoplegraph.upstream.trail import Source
 
@@ -54,6 +55,7 @@ class Share:
                 del self._flights[key]
 
     async def _follow(self, flight: Flight[Answer], call: Call) -> Answer:
+        metrics.shared_calls(call.system).inc()
         loop = asyncio.get_running_loop()
         began = loop.time()
         outcome: Answer | BaseException = asyncio.CancelledError()

@@ -1,12 +1,19 @@
 """What came of the calls of one request: those that were made, and those that it had without making them."""
 
+import logging
 from collections.abc import Callable
 from enum import StrEnum
 
 import msgspec
 
 from peoplegraph.errors import UpstreamError
+from peoplegraph.observe import metrics
 from peoplegraph.upstream.call import Answer, Call
+
+_FAILURES = frozenset({401, 403, 429, *range(500, 600)})
+"""The statuses that are worth a line in the log: what the operator can do something about, or should know."""
+
+log = logging.getLogger(__name__)
 
 
 class Source(StrEnum):
@@ -40,10 +47,11 @@ class Step(msgspec.Struct):
 class Trail:
     """Takes note of what came of calls; `charge` is told the time of each one that is about to be made."""
 
-    __slots__ = ("_charge", "steps")
+    __slots__ = ("_charge", "_request_id", "steps")
 
-    def __init__(self, charge: Callable[[float], None] | None = None) -> None:
+    def __init__(self, charge: Callable[[float], None] | None = None, request_id: str = "") -> None:
         self._charge = charge
+        self._request_id = request_id
         self.steps: list[Step] = []
 
     def __repr__(self) -> str:
@@ -64,15 +72,43 @@ class Trail:
 
     def end(self, step: Step, outcome: Answer | BaseException, now: float) -> None:
         """Take note of what came of it."""
-        step.ended = now
-        if isinstance(outcome, Answer):
-            step.outcome = str(outcome.status)
-            step.bytes = len(outcome.body)
-        elif isinstance(outcome, UpstreamError):
-            step.outcome = outcome.code
+        _settle(step, outcome, now)
+        call = step.call
+        metrics.calls(call.system, call.method, call.path, step.outcome).inc()
+        metrics.call_seconds(call.system, call.method, call.path).observe(now - step.began)
+        if isinstance(outcome, UpstreamError) or (isinstance(outcome, Answer) and outcome.status in _FAILURES):
+            _tell(step, outcome, self._request_id)
 
     def had(self, call: Call, source: Source, outcome: Answer | BaseException, began: float, now: float) -> None:
         """Take note of what was had without making a call."""
         step = Step(call, source, began)
         self.steps.append(step)
-        self.end(step, outcome, now)
+        _settle(step, outcome, now)
+
+
+def _settle(step: Step, outcome: Answer | BaseException, now: float) -> None:
+    step.ended = now
+    if isinstance(outcome, Answer):
+        step.outcome = str(outcome.status)
+        step.bytes = len(outcome.body)
+    elif isinstance(outcome, UpstreamError):
+        step.outcome = outcome.code
+
+
+def _tell(step: Step, outcome: Answer | UpstreamError, request_id: str) -> None:
+    """Log a failure of a system, with what is known of its reason; neither keys nor bodies are in it."""
+    call = step.call
+    cause = outcome.__cause__ if isinstance(outcome, UpstreamError) else None
+    reason = str(outcome) if isinstance(outcome, UpstreamError) else f"status {outcome.status}"
+    log.warning(
+        "%s: %s%s",
+        call.system.title,
+        reason,
+        f" ({type(cause).__name__})" if cause else "",
+        extra={
+            "system": call.system.name,
+            "endpoint": f"{call.method} {call.path}",
+            "outcome": step.outcome,
+            "request": request_id,
+        },
+    )

@@ -1,6 +1,8 @@
 """Who asks, and how: what an answer depends on beside the operation."""
 
+import re
 from collections.abc import Callable, Iterable, Mapping
+from random import getrandbits
 
 import msgspec
 from starlette.types import Scope
@@ -8,12 +10,13 @@ from starlette.types import Scope
 from peoplegraph.access.caller import Caller
 from peoplegraph.access.quotas import Quota
 from peoplegraph.context import Context
+from peoplegraph.observe.requests import Seen
 from peoplegraph.web.protocol import PREFLIGHTED
 
 Headers = Mapping[str, str]
 """Of a request's headers those that the gateway reads, by their names in lower case."""
 
-_NAMES = ("accept", "authorization", "content-type", "x-deadline-ms")
+_NAMES = ("accept", "authorization", "content-type", "x-deadline-ms", "x-request-id")
 
 
 class ReadHeaders:
@@ -35,16 +38,32 @@ class ReadHeaders:
         return headers
 
 
+_SANE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/+=@-]{0,99}")
+
+
+def request_id_of(headers: Headers) -> str:
+    """Return the id that a request brings, where it is one, or one that nobody has."""
+    given = headers.get("x-request-id")
+    if given is not None and _SANE.fullmatch(given):
+        return given
+    return f"{getrandbits(128):032x}"
+
+
 class Asking(msgspec.Struct, frozen=True):
     """A request that was let in."""
 
-    request_id: str
     headers: Headers
     caller: Caller
     quota: Quota
+    seen: Seen
 
     def __repr__(self) -> str:
         return f"<Asking {self.request_id} of {self.caller}>"
+
+    @property
+    def request_id(self) -> str:
+        """The request's id."""
+        return self.seen.request_id
 
 
 MakeContext = Callable[[Asking], Context]

@@ -2,8 +2,8 @@
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Mapping
-from random import getrandbits
 
 from graphql import GraphQLError
 from starlette.requests import ClientDisconnect, Request
@@ -13,7 +13,9 @@ from peoplegraph.access.caller import KeysUnavailable, Unauthenticated
 from peoplegraph.access.gate import Gate
 from peoplegraph.access.quotas import Quota, Quotas, TooMany
 from peoplegraph.engine import Operation, Result
-from peoplegraph.web.asking import Asking, Headers, ReadHeaders
+from peoplegraph.observe import metrics
+from peoplegraph.observe.requests import Seen
+from peoplegraph.web.asking import Asking, Headers, ReadHeaders, request_id_of
 from peoplegraph.web.graphiql import page
 from peoplegraph.web.operations import Operations, dumped, is_query, status_of
 from peoplegraph.web.protocol import (
@@ -28,7 +30,7 @@ from peoplegraph.web.protocol import (
     of_get,
     of_post,
 )
-from peoplegraph.web.refusals import as_request_error, bug, graphql_error
+from peoplegraph.web.refusals import Ending, as_request_error, bug, graphql_error
 from peoplegraph.web.sharing import Encoded, Key
 
 log = logging.getLogger(__name__)
@@ -61,21 +63,25 @@ class Endpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; whatever is wrong with it is answered as a GraphQL error."""
-        request_id = f"{getrandbits(128):032x}"
         headers = self._read_headers(scope)
+        request_id = request_id_of(headers)
         accept = headers.get("accept", "")
         address = (scope.get("client") or ("",))[0]
+        now = asyncio.get_running_loop().time()
+        seen = Seen(request_id, address, "http", now)
+        status = 499  # who asked is gone
         kind = JSON
         quota: Quota | None = None
         try:
             if scope["method"] == "GET" and self._has_graphiql and _wants_page(accept, scope):
+                status = 200
                 await page(request_id)(scope, receive, send)
                 return
             kind = media_type(accept)
             caller = await self._gate.admit(headers.get("authorization"), address)
-            now = asyncio.get_running_loop().time()
+            seen.caller = caller.alias
             quota = self._quotas.of(caller, address, now)
-            asking = Asking(request_id, headers, caller, quota)
+            asking = Asking(headers, caller, quota, seen)
             quota.begin(now)
             try:
                 status, body = await self._answer(scope, asking, kind, receive)
@@ -86,16 +92,25 @@ class Endpoint:
             await _respond(send, status, body, kind, request_id, _limits(quota))
         except (RequestError, Unauthenticated, KeysUnavailable, TooMany) as error:
             refused = as_request_error(error)
-            log.info("request %s from %s is refused: %d %s", request_id, address, refused.status, refused.code)
+            status = refused.status
+            seen.failed(Counter([refused.code]))
+            if refused.limit is not None:
+                metrics.limits(refused.limit).inc()
             await _refuse(send, refused, kind, request_id, _limits(quota))
         except ClientDisconnect:
             return
         except (Exception, asyncio.CancelledError) as error:
             task = asyncio.current_task()
             if isinstance(error, asyncio.CancelledError) and (task is None or task.cancelling()):
-                raise  # who serves us ends the request; otherwise it is something in it that was cancelled
+                # who serves us ends the request; otherwise it is something in it that was cancelled
+                status = 503
+                await _refuse(send, as_request_error(Ending()), kind, request_id)
+                raise
+            status = 500
             log.exception("request %s failed", request_id)
             await _refuse(send, bug(request_id), kind, request_id)
+        finally:
+            seen.over(status, asyncio.get_running_loop().time())
 
     async def _answer(self, scope: Scope, asking: Asking, kind: str, receive: Receive) -> Encoded:
         """Answer what is asked for, together with who asks for the same."""
@@ -105,6 +120,8 @@ class Endpoint:
         if self._sharing is not None and key is not None:
             shared = await self._sharing.join(key)
             if shared is not None:
+                asking.seen.shared = True
+                metrics.SHARED_OPERATIONS.inc()
                 return shared
         asked = of_post(text, self._max_batch) if method == "POST" else of_get(text)
         if isinstance(asked, list):

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections import Counter
 from collections.abc import Collection
 from typing import Any
 
@@ -16,6 +17,7 @@ from peoplegraph.engine import Engine, Operation, Result
 from peoplegraph.errors import GatewayError, IntrospectionDisabled, MissingScope, describe
 from peoplegraph.graph.audit import tell_refused
 from peoplegraph.graph.explain import Explainer
+from peoplegraph.observe import metrics
 from peoplegraph.scopes import Scope
 from peoplegraph.systems import System
 from peoplegraph.web.asking import Asking, MakeContext
@@ -42,8 +44,8 @@ class Operations:
         introspects: bool = True,
         explains: bool = True,
     ) -> None:
-        self._engine = engine
-        self._named = named or NamedDocuments(None, None)
+        self.engine = engine
+        self.named = named or NamedDocuments(None, None)
         self._introspects = introspects
         self._explainer = explainer
         self._explains = explains
@@ -53,11 +55,15 @@ class Operations:
     def find(self, asked: Asked, caller: Caller) -> tuple[Operation | None, list[GraphQLError]]:
         """Return the operation that is asked for, or what is wrong with it."""
         try:
-            text = self._named.text(asked.document, caller)
+            text = self.named.text(asked.document, caller)
         except GatewayError as error:
             return None, [GraphQLError(str(error), original_error=error)]
-        document = self._engine.documents.get(text)
+        documents = self.engine.documents
+        (metrics.document_hit if text in documents else metrics.document_miss)()
+        document = documents.get(text)
         if document.errors:
+            if document.limit is not None:
+                metrics.limits(document.limit).inc()
             return None, document.errors
         try:
             operation = document.operation(asked.operation_name)
@@ -66,7 +72,7 @@ class Operations:
         if not operation.field_names.isdisjoint(_INTROSPECTION) and not self.may_introspect(caller):
             denied = IntrospectionDisabled()
             return None, [GraphQLError(str(denied), original_error=denied)]
-        self._named.keep(asked.document, text)
+        self.named.keep(asked.document, text)
         return operation, []
 
     async def answer(
@@ -96,7 +102,26 @@ class Operations:
         return msgspec.to_builtins(explained)
 
     async def _run(self, operation: Operation, asked: Asked, asking: Asking, context: Context) -> Result:
-        run = self._engine.run(operation, asked.variables, context, granted=asking.caller.scopes)
+        """Run an operation, and count it."""
+        loop = asyncio.get_running_loop()
+        began, compilations = loop.time(), operation.compilations
+        asking.seen.ran(operation.name, operation.type, operation.digest)
+        try:
+            result = await self._ran(operation, asked, asking, context)
+        finally:
+            asking.seen.called(context.trail)
+        name = metrics.operation_name(operation.name)
+        metrics.operation_seconds(name).observe(loop.time() - began)
+        outcome = "ok" if not result.errors else "errors" if result.executed else "refused"
+        metrics.operations(name, operation.type, outcome).inc()
+        if operation.declined is not None:
+            metrics.declined(operation.declined).inc()
+        elif result.executed:
+            (metrics.plan_hit if operation.compilations == compilations else metrics.plan_miss)()
+        return result
+
+    async def _ran(self, operation: Operation, asked: Asked, asking: Asking, context: Context) -> Result:
+        run = self.engine.run(operation, asked.variables, context, granted=asking.caller.scopes)
         if is_query(operation):
             return await run
         try:
@@ -119,9 +144,11 @@ class Operations:
         return response
 
     def described(self, errors: list[GraphQLError], asking: Asking) -> list[GraphQLFormattedError]:
-        """Return errors as a caller may read them."""
+        """Return errors as a caller may read them, and count them."""
         suggests = self.may_introspect(asking.caller)
-        return [describe(error, asking.request_id, suggests=suggests) for error in errors]
+        described = [describe(error, asking.request_id, suggests=suggests) for error in errors]
+        asking.seen.failed(Counter(str(error.get("extensions", {}).get("code")) for error in described))
+        return described
 
     def may_introspect(self, caller: Caller) -> bool:
         """Whether a caller may read the schema."""

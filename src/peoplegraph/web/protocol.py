@@ -28,8 +28,12 @@ _NO_JSON = "The request holds JSON that cannot be parsed"
 class RequestError(Exception):
     """What is asked is no GraphQL request, or is not answered; the message goes to the caller."""
 
-    def __init__(self, status: int, message: str, *, code: str = "BAD_REQUEST", **headers: str) -> None:
+    def __init__(
+        self, status: int, message: str, *, code: str = "BAD_REQUEST", limit: str | None = None, **headers: str
+    ) -> None:
         super().__init__(message)
+        self.limit = limit
+        """The limit that the request passes, if that is what is wrong with it."""
         self.status = status
         self.code = code
         self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
@@ -113,7 +117,7 @@ async def body_of_post(content_type: str | None, receive: Receive, max_bytes: in
     if message["type"] == "http.disconnect":
         raise ClientDisconnect
     if len(body) > max_bytes:
-        raise RequestError(413, f"The request's body may have at most {max_bytes:,} bytes")
+        raise RequestError(413, f"The request's body may have at most {max_bytes:,} bytes", limit="body")
     return bytes(body)
 
 
@@ -162,7 +166,9 @@ def asked(given: Any) -> Asked:
     if variables is not None and not isinstance(variables, dict):
         raise RequestError(400, "The GraphQL operation's `variables` must be an object or null")
     if variables and not _is_small(variables):
-        raise RequestError(413, f"The operation's `variables` may have at most {MAX_VARIABLES:,} values")
+        raise RequestError(
+            413, f"The operation's `variables` may have at most {MAX_VARIABLES:,} values", limit="variables"
+        )
     if name is not None and not isinstance(name, str):
         raise RequestError(400, "The GraphQL operation's `operationName` must be a string or null")
     return Asked(document, variables, name, "extensions" in given and _explain(given["extensions"]))

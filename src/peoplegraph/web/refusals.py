@@ -8,7 +8,12 @@ from peoplegraph.access.quotas import TooMany
 from peoplegraph.errors import internal_message
 from peoplegraph.web.protocol import RequestError
 
-Refusal = RequestError | Unauthenticated | KeysUnavailable | TooMany
+
+class Ending(Exception):
+    """The gateway ends before the request does."""
+
+
+Refusal = Ending | RequestError | Unauthenticated | KeysUnavailable | TooMany
 
 
 def as_request_error(error: Refusal) -> RequestError:
@@ -22,7 +27,10 @@ def as_request_error(error: Refusal) -> RequestError:
             return RequestError(503, message, code="AUTHENTICATION_UNAVAILABLE", Retry_After="10")
         case TooMany():
             wait = str(max(1, math.ceil(error.retry_after_s)))
-            return RequestError(429, str(error), code="RATE_LIMITED", Retry_After=wait)
+            return RequestError(429, str(error), code="RATE_LIMITED", limit=error.limit, Retry_After=wait)
+        case Ending():
+            message = "The gateway ends; of a mutation it is not known whether it was carried out"
+            return RequestError(503, message, code="SHUTTING_DOWN", Retry_After="1", Connection="close")
         case RequestError():
             return error
 

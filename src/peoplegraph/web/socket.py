@@ -6,8 +6,8 @@ https://github.com/enisdenjo/graphql-ws/blob/master/PROTOCOL.md has the messages
 import asyncio
 import json
 import logging
+from collections import Counter
 from collections.abc import Collection
-from random import getrandbits
 from typing import Any
 
 from starlette.types import Receive, Scope, Send
@@ -16,7 +16,9 @@ from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 from peoplegraph.access.caller import KeysUnavailable, Unauthenticated
 from peoplegraph.access.gate import Gate
 from peoplegraph.access.quotas import Quota, Quotas, TooMany
-from peoplegraph.web.asking import Asking, Headers, ReadHeaders
+from peoplegraph.observe import metrics
+from peoplegraph.observe.requests import Seen
+from peoplegraph.web.asking import Asking, Headers, ReadHeaders, request_id_of
 from peoplegraph.web.operations import Operations, dumped, is_query
 from peoplegraph.web.protocol import RequestError, asked, decoded
 from peoplegraph.web.refusals import as_request_error, bug, graphql_error
@@ -54,6 +56,7 @@ class Sockets:
         most_operations: int = 50,
         init_s: float = 3,
         idle_s: float = 300,
+        writing: set[asyncio.Task[Any]] | None = None,
     ) -> None:
         self.operations = operations
         self.gate = gate
@@ -64,7 +67,7 @@ class Sockets:
         self.idle_s = idle_s
         self._read_headers = read_headers
         self._origins = frozenset(origins)
-        self.writing: set[asyncio.Task[Any]] = set()
+        self.writing = writing if writing is not None else set()
         """The operations that are not given up any more, since they may have begun to write."""
 
     async def finish(self, within_s: float) -> None:
@@ -168,7 +171,7 @@ class _Connection:
         if isinstance(given, str):
             self._authorization = given
         try:
-            quota = (await self._asking("")).quota
+            quota = (await self._asking(self._seen())).quota
         except Unauthenticated as error:
             raise Closed(4403, f"Forbidden: {error}"[:MAX_REASON]) from None
         except KeysUnavailable:
@@ -179,11 +182,15 @@ class _Connection:
         self._quota = quota
         await self._send(type="connection_ack")
 
-    async def _asking(self, request_id: str) -> Asking:
+    def _seen(self) -> Seen:
+        return Seen(request_id_of({}), self._address, "websocket", asyncio.get_running_loop().time())
+
+    async def _asking(self, seen: Seen) -> Asking:
         """Say who asks, now: a token may be over by then. Raises `Unauthenticated` or `KeysUnavailable`."""
         caller = await self._sockets.gate.admit(self._authorization, self._address)
+        seen.caller = caller.alias
         quota = self._sockets.quotas.of(caller, self._address, asyncio.get_running_loop().time())
-        return Asking(request_id, self._headers, caller, quota)
+        return Asking(self._headers, caller, quota, seen)
 
     def _subscribe(self, message: dict[str, Any]) -> None:
         operation_id = message.get("id")
@@ -209,23 +216,33 @@ class _Connection:
 
     async def _answer(self, operation_id: str, payload: Any) -> None:
         """Answer one operation; whatever is wrong with it is its own error."""
-        request_id = f"{getrandbits(128):032x}"
+        seen = self._seen()
+        request_id = seen.request_id
+        status = 499  # who asked is gone
         quota: Quota | None = None
         try:
             try:
-                asking = await self._asking(request_id)
+                asking = await self._asking(seen)
                 asking.quota.begin(asyncio.get_running_loop().time())
                 quota = asking.quota
                 is_done, result = await self._result(payload, asking)
+                status = 200 if is_done else 400
             except (RequestError, Unauthenticated, KeysUnavailable, TooMany) as error:
-                is_done, result = False, [graphql_error(as_request_error(error), request_id)]
+                refused = as_request_error(error)
+                status = refused.status
+                seen.failed(Counter([refused.code]))
+                if refused.limit is not None:
+                    metrics.limits(refused.limit).inc()
+                is_done, result = False, [graphql_error(refused, request_id)]
             except Exception:
+                status = 500
                 log.exception("request %s failed", request_id)
                 is_done, result = False, [graphql_error(bug(request_id), request_id)]
             await self._tell(operation_id, result, is_done=is_done)
         finally:
             if quota is not None:
                 quota.end()
+            seen.over(status, asyncio.get_running_loop().time())
 
     async def _tell(self, operation_id: str, result: Any, *, is_done: bool) -> None:
         """Send what came of an operation; until that is sent it counts as under way."""

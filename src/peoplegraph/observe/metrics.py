@@ -1,0 +1,192 @@
+"""The metrics, as Prometheus has them; one set for a process, as is usual there.
+
+With several workers each writes to files that `PROMETHEUS_MULTIPROC_DIR` names, and any of them tells of all.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+
+from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram, start_http_server
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.multiprocess import MultiProcessCollector
+
+from peoplegraph.systems import System
+
+MAX_NAMES = 100
+"""How many names of operations are told apart; the others are `other`."""
+
+SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+
+_REQUESTS = Counter("peoplegraph_requests", "Requests by transport and HTTP status.", ["transport", "status"])
+_OPERATIONS = Counter(
+    "peoplegraph_operations",
+    "Operations by name, type and outcome: ok, errors, refused.",
+    ["operation", "type", "outcome"],
+)
+_ERRORS = Counter("peoplegraph_errors", "GraphQL errors by operation and code.", ["operation", "code"])
+_OPERATION_SECONDS = Histogram(
+    "peoplegraph_operation_duration_seconds", "Time that operations took.", ["operation"], buckets=SECONDS
+)
+_CALLS = Counter(
+    "peoplegraph_upstream_calls",
+    "Calls to a system, each attempt one, by endpoint and outcome: an HTTP status, or an error's code.",
+    ["system", "endpoint", "outcome"],
+)
+_CALL_SECONDS = Histogram(
+    "peoplegraph_upstream_call_duration_seconds",
+    "Time from a call to its answer, the wait for a slot included.",
+    ["system", "endpoint"],
+    buckets=SECONDS,
+)
+_RETRIES = Counter("peoplegraph_upstream_retries", "Calls that were made again.", ["system"])
+_SHARED_CALLS = Counter("peoplegraph_shared_calls", "Reads that joined an equal one under way.", ["system"])
+_CACHE_READS = Counter(
+    "peoplegraph_cache_reads",
+    "Reads where answers are kept: hit, miss, revalidated (asked whether it still holds, and it does), stale.",
+    ["system", "result"],
+)
+_LIMITS = Counter("peoplegraph_limits", "Requests and operations that were refused, by the limit.", ["limit"])
+_DECLINED = Counter("peoplegraph_declined_operations", "Operations left to graphql-core, by reason.", ["reason"])
+
+SHARED_OPERATIONS = Counter("peoplegraph_shared_operations", "Queries that joined an equal one under way.")
+DOCUMENTS = Counter(
+    "peoplegraph_documents", "Documents that were asked for: known (hit) or parsed (miss).", ["result"]
+)
+PLANS = Counter("peoplegraph_plans", "Plans that were asked for: known (hit) or compiled (miss).", ["result"])
+BREAKER_STATE = Gauge(
+    "peoplegraph_breaker_state",
+    "A system's circuit breaker: 0 closed, 1 probing, 2 open.",
+    ["system"],
+    multiprocess_mode="livemax",
+)
+SLOTS = Gauge(
+    "peoplegraph_upstream_slots", "Calls that may be under way at once.", ["system"], multiprocess_mode="livesum"
+)
+SLOTS_IN_USE = Gauge(
+    "peoplegraph_upstream_slots_in_use", "Calls under way.", ["system"], multiprocess_mode="livesum"
+)
+CALLS_WAITING = Gauge(
+    "peoplegraph_upstream_calls_waiting", "Calls that wait for a slot.", ["system"], multiprocess_mode="livesum"
+)
+CACHE_BYTES = Gauge("peoplegraph_cache_bytes", "Memory of kept answers, roughly.", multiprocess_mode="livesum")
+CACHE_ENTRIES = Gauge("peoplegraph_cache_entries", "Kept answers.", multiprocess_mode="livesum")
+LOOP_LAG = Gauge(
+    "peoplegraph_event_loop_lag_seconds",
+    "How late the event loop woke who slept, the worst of the last two seconds.",
+    multiprocess_mode="livemax",
+)
+READY = Gauge("peoplegraph_ready", "Processes that are ready.", multiprocess_mode="livesum")
+
+document_hit = DOCUMENTS.labels("hit").inc
+document_miss = DOCUMENTS.labels("miss").inc
+plan_hit = PLANS.labels("hit").inc
+plan_miss = PLANS.labels("miss").inc
+
+_names: set[str] = set()
+
+
+def operation_name(name: str | None) -> str:
+    """Return what an operation is called in metrics; there are no more names than are worth telling apart."""
+    if name is None:
+        return "anonymous"
+    if name not in _names:
+        if len(_names) >= MAX_NAMES:
+            return "other"
+        _names.add(name)
+    return name
+
+
+@cache
+def requests(transport: str, status: int) -> Counter:
+    """Return the counter of requests."""
+    return _REQUESTS.labels(transport, str(status))
+
+
+@cache
+def operations(operation: str, kind: str, outcome: str) -> Counter:
+    """Return the counter of operations."""
+    return _OPERATIONS.labels(operation, kind, outcome)
+
+
+@cache
+def operation_seconds(operation: str) -> Histogram:
+    """Return the histogram of an operation."""
+    return _OPERATION_SECONDS.labels(operation)
+
+
+@cache
+def errors(operation: str, code: str) -> Counter:
+    """Return the counter of errors."""
+    return _ERRORS.labels(operation, code)
+
+
+@cache
+def calls(system: System, method: str, path: str, outcome: str) -> Counter:
+    """Return the counter of upstream calls."""
+    return _CALLS.labels(system.name, f"{method} {path}", outcome)
+
+
+@cache
+def call_seconds(system: System, method: str, path: str) -> Histogram:
+    """Return the histogram of upstream calls."""
+    return _CALL_SECONDS.labels(system.name, f"{method} {path}")
+
+
+@cache
+def retries(system: System) -> Counter:
+    """Return the counter of retries."""
+    return _RETRIES.labels(system.name)
+
+
+@cache
+def shared_calls(system: System) -> Counter:
+    """Return the counter of reads that joined another."""
+    return _SHARED_CALLS.labels(system.name)
+
+
+@cache
+def cache_reads(system: System, result: str) -> Counter:
+    """Return the counter of reads where answers are kept."""
+    return _CACHE_READS.labels(system.name, result)
+
+
+@cache
+def limits(limit: str) -> Counter:
+    """Return the counter of what a limit refused."""
+    return _LIMITS.labels(limit)
+
+
+@cache
+def declined(reason: str) -> Counter:
+    """Return the counter of operations that graphql-core ran."""
+    return _DECLINED.labels(reason)
+
+
+@contextmanager
+def served(host: str, port: int, *, of_all_workers: bool) -> Iterator[None]:
+    """Let anybody who reaches a port of their own read the metrics, until the block ends. Raises `OSError`."""
+    try:
+        server, thread = start_http_server(port, host, _registry(of_all_workers=of_all_workers))
+    except OSError as error:
+        raise OSError(f"cannot listen on {host}:{port}: {error.strerror}") from None
+    try:
+        yield
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def exposition(accept: str, *, of_all_workers: bool) -> tuple[bytes, str]:
+    """Return the metrics in the form that a scraper accepts, and its content type."""
+    encode, content_type = choose_encoder(accept)
+    return encode(_registry(of_all_workers=of_all_workers)), content_type
+
+
+def _registry(*, of_all_workers: bool) -> CollectorRegistry:
+    if not of_all_workers:
+        return REGISTRY
+    registry = CollectorRegistry()
+    MultiProcessCollector(registry)  # type: ignore[no-untyped-call]  # it has no annotations
+    return registry

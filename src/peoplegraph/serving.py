@@ -1,0 +1,114 @@
+"""`peoplegraph serve`: the gateway in one process or in several, from its first request to its last."""
+
+import asyncio
+import gc
+import logging
+import multiprocessing
+import signal
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import uvicorn
+from prometheus_client.multiprocess import mark_process_dead
+from starlette.applications import Starlette
+
+from peoplegraph.app import create_app
+from peoplegraph.observe import logs, metrics
+from peoplegraph.settings import Settings, share_metrics_in
+from peoplegraph.web.gateway import Gateway
+
+UVICORN: dict[str, Any] = {
+    "http": "peoplegraph.web.server:Protocol",
+    "ws": "peoplegraph.web.server:SocketProtocol",
+    "ws_per_message_deflate": False,  # what is small on the wire may be large in memory
+}
+"""How the gateway has uvicorn speak HTTP and WebSockets."""
+
+START_S = 30
+"""How long a worker may take to begin, or to answer who asks whether it lives."""
+
+log = logging.getLogger(__name__)
+
+
+def serve(settings: Settings) -> None:
+    """Serve until SIGTERM or Ctrl-C; the workers read the settings themselves, from the environment."""
+    with ExitStack() as stack:
+        if settings.workers > 1:
+            share_metrics_in(stack.enter_context(TemporaryDirectory(prefix="peoplegraph-metrics-")))
+        if settings.metrics.port:
+            host, port = settings.metrics.host, settings.metrics.port
+            stack.enter_context(metrics.served(host, port, of_all_workers=settings.workers > 1))
+        uvicorn.run(
+            "peoplegraph.serving:worker",
+            factory=True,
+            host=settings.host,
+            port=settings.port,
+            workers=settings.workers,
+            log_config=None,
+            server_header=False,
+            access_log=False,
+            timeout_graceful_shutdown=settings.grace_s,  # type: ignore[arg-type]  # fractions are fine
+            timeout_worker_healthcheck=START_S,
+            **UVICORN,
+            ws_max_size=settings.max_body_bytes,
+        )
+
+
+def worker() -> Gateway:
+    """Return the gateway, in a process of its own: it logs, hears signals, and has no garbage to collect."""
+    settings = Settings.load()
+    logs.configure(settings.log)
+    gateway = create_app()
+    inner: Any = gateway.router.lifespan_context
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[Any]:
+        with _signals(gateway, settings.drain_s):
+            async with inner(app) as state:
+                yield state
+        if settings.workers > 1:
+            mark_process_dead(multiprocessing.current_process().pid)  # type: ignore[no-untyped-call]
+
+    gateway.router.lifespan_context = lifespan
+    gc.collect()
+    gc.freeze()  # what is there now stays: the collector need not look at the schema again and again
+    gc.set_threshold(50_000, 20, 100)  # a request makes some thousand objects, and leaves none behind
+    return gateway
+
+
+@contextmanager
+def _signals(gateway: Gateway, drain_s: float) -> Iterator[None]:
+    """Let the gateway hear of SIGTERM, Ctrl-C and SIGHUP before uvicorn does.
+
+    uvicorn ends a process with the signal that it got; its end by Ctrl-C has exit code 0, and so has any here.
+    """
+    loop = asyncio.get_running_loop()
+    end: Callable[..., Any] = signal.getsignal(signal.SIGTERM)  # type: ignore[assignment]  # it is uvicorn's
+
+    def terminate() -> None:
+        wait_s = 0.0 if gateway.health.is_draining else drain_s
+        gateway.drain()
+        log.info("the gateway is not ready any more, and ends in %g s", wait_s)
+        loop.call_later(wait_s, end, signal.SIGINT, None)
+
+    def interrupt() -> None:
+        gateway.drain()
+        end(signal.SIGINT, None)
+
+    def reload() -> None:
+        loop.run_in_executor(None, gateway.reload)
+
+    handlers = {"SIGTERM": terminate, "SIGINT": interrupt, "SIGHUP": reload}
+    heard = {getattr(signal, name): handle for name, handle in handlers.items() if hasattr(signal, name)}
+    if callable(end):
+        for number, handle in heard.items():
+            with suppress(NotImplementedError):  # Windows
+                loop.add_signal_handler(number, handle)
+    try:
+        yield
+    finally:
+        for number in heard:
+            with suppress(NotImplementedError):
+                loop.remove_signal_handler(number)
