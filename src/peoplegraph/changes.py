@@ -94,7 +94,7 @@ def read_schema(text: str, name: str) -> GraphQLSchema:
     try:
         schema = build_schema(text)
         errors = validate_schema(schema)
-    except (GraphQLError, TypeError, RecursionError) as error:
+    except (GraphQLError, TypeError) as error:
         message = getattr(error, "message", None) or str(error)
         raise SchemaError(f"{name}: it is no schema: {message.splitlines()[0]}") from None
     if errors:

@@ -26,7 +26,6 @@ class Verdict:
 
     changes: Sequence[Change]
     findings: Findings | None
-    operations: int
     difference: Sequence[str]
 
     def fails(self, fail_on: FailOn) -> bool:
@@ -63,7 +62,7 @@ class Verdict:
             hit = self.findings.hit[change]
             yield from (f"    hits {label}" for label in hit)
             if not hit:
-                yield f"    hits none of the {self.operations} operations"
+                yield "    hits none of the operations"
 
 
 def compare(old: str, new: str, name: str, operations: Sequence[Recorded] = ()) -> Verdict:
@@ -72,8 +71,8 @@ def compare(old: str, new: str, name: str, operations: Sequence[Recorded] = ()) 
         *difflib.unified_diff(old.splitlines(), new.splitlines(), name, "peoplegraph schema", lineterm="")
     ]
     if not difference:
-        return Verdict((), None, len(operations), ())
+        return Verdict((), None, ())
     before, after = read_schema(old, name), read_schema(new, "peoplegraph schema")
     changes = find_changes(before, after)
     findings = find_hits(changes, operations, before, after) if operations else None
-    return Verdict(changes, findings, len(operations), difference)
+    return Verdict(changes, findings, difference)
