@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from graphql import parse
+from graphql import parse, print_ast
 
 from peoplegraph.changes import Change, SchemaError, Weight, find_changes, read_schema
 from peoplegraph.recorded import Recorded, RecordedError, find_hits, read_operations, uses
@@ -140,7 +140,8 @@ def changed(*pairs: tuple[str, str]) -> list[Change]:
 )
 def test_each_change_has_its_weight(old: str, new: str, weight: str, text: str) -> None:
     """A change is told in a line, under what it means for clients."""
-    assert (weight, text) in {(str(change.weight), change.text) for change in changed((old, new))}
+    told = [(str(change.weight), change.text) for change in changed((old, new)) if change.text == text]
+    assert told == [(weight, text)]
 
 
 def test_a_scalar_that_nothing_uses_any_more_breaks_nobody() -> None:
@@ -231,6 +232,25 @@ def test_what_an_operation_uses() -> None:
         *("Query", "Query.person", "Query.person(id:)", "ID", "String"),
         *("Person", "Person.name", "Rep", "Rep.name", "Rep.boss", "Person.id", "Rep.id"),
     }
+    used = uses(parse("{ reps(first: 2) @mine(size: 2) { id } }"), read_schema(BASE, "old"))
+    assert used == {"Query", "Query.reps", "Query.reps(first:)", "@mine", "Int", "Rep", "Rep.id", "ID"}
+
+
+def test_a_change_without_a_place_hits_everybody() -> None:
+    """What cannot be told to be elsewhere is taken to be where an operation is."""
+    old = read_schema(BASE, "old")
+    (labels,) = find_hits([Change(Weight.BREAKING, "Something.", "")], RECORDED, old, old).hit.values()
+    assert set(labels) == OPERATIONS.keys()
+
+
+def test_what_is_safe_by_itself_may_break_an_operation() -> None:
+    """A field that is not null any more makes an operation invalid that has it beside one that may be."""
+    types = "type Query { x: X } union X = A | B type B { n: Int } type A { n: Int%s }"
+    operation = Recorded("N", parse("{ x { ... on A { n } ... on B { n } } }"))
+    verdict = compare(types % "", types % "!", "old", [operation])
+    assert [change.weight for change in verdict.changes] == [Weight.SAFE]
+    assert verdict.fails(FailOn.BREAKING)
+    assert any(line.startswith("not valid any more: N: ") for line in verdict.lines())
 
 
 def test_what_was_never_valid_is_not_looked_at() -> None:
@@ -257,6 +277,18 @@ def test_operations_are_read_from_files_folders_and_manifests(tmp_path: Path) ->
         (f"B ({tmp_path}/apollo.json)", 1),
         (f"A ({tmp_path}/relay.json)", 1),
     ]
+
+
+def test_a_files_own_fragments_go_first(tmp_path: Path) -> None:
+    """Two fragments of one name are each their own file's; to a third file neither is what is meant."""
+    for name, field in (("a", "id"), ("b", "pay")):
+        text = f"query {name} {{ rep {{ ...F }} }} fragment F on Rep {{ {field} }}"
+        (tmp_path / f"{name}.graphql").write_text(text)
+    (tmp_path / "c.graphql").write_text("query c { rep { ...F } }")
+    first, second, third = (print_ast(each.document) for each in read_operations([tmp_path]))
+    assert "{\n  id\n}" in first
+    assert "{\n  pay\n}" in second
+    assert "fragment" not in third
 
 
 @pytest.mark.parametrize(

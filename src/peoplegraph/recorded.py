@@ -20,6 +20,7 @@ from graphql import (
     get_named_type,
     is_abstract_type,
     parse,
+    print_ast,
     separate_operations,
     type_from_ast,
     validate,
@@ -66,7 +67,7 @@ def read_operations(paths: Iterable[Path]) -> list[Recorded]:
     for path in paths:
         texts = read_texts(files_in([path]))
         documents = [(file, each) for file, text in texts.items() for each in _documents(file, text)]
-        pool = {name: each for _, document in documents for name, each in _fragments(document).items()}
+        pool = _pool(document for _, document in documents)
         found += [recorded for file, document in documents for recorded in _operations(file, document, pool)]
     if not found:
         raise RecordedError("there is no operation in these files")
@@ -140,9 +141,6 @@ class _Uses(Visitor):
     def enter_directive(self, node: Any, *_: Any) -> None:
         self.found.add(f"@{node.name.value}")
 
-    def enter_named_type(self, node: Any, *_: Any) -> None:
-        self.found.add(node.name.value)
-
     def _owners(self) -> list[str]:
         """Return the type that a field is asked of, and those behind it."""
         owner = self._info.get_parent_type()
@@ -186,6 +184,17 @@ def _documents(path: Path, text: str) -> Iterator[DocumentNode]:
 
 def _fragments(document: DocumentNode) -> dict[str, FragmentDefinitionNode]:
     return {each.name.value: each for each in document.definitions if isinstance(each, FragmentDefinitionNode)}
+
+
+def _pool(documents: Iterable[DocumentNode]) -> dict[str, FragmentDefinitionNode]:
+    """Return the fragments of all documents; of two that differ and have one name nobody knows which is meant."""
+    pool: dict[str, FragmentDefinitionNode] = {}
+    ambiguous: set[str] = set()
+    for document in documents:
+        for name, each in _fragments(document).items():
+            if print_ast(pool.setdefault(name, each)) != print_ast(each):
+                ambiguous.add(name)
+    return {name: each for name, each in pool.items() if name not in ambiguous}
 
 
 def _operations(
