@@ -1,9 +1,11 @@
 """What tests share: the emulated systems, fresh for each test, and gateways over them."""
 
 import asyncio
+import json
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
+from pathlib import Path
 from typing import Any
 
 import hypothesis
@@ -11,6 +13,7 @@ import pytest
 
 from peoplegraph.sandbox import Blocks, Running, Sandbox
 from peoplegraph.sandbox.store import Store
+from tests.access.callers import EC, RSA, jwks
 from tests.gateway import Gateway, running_gateway, settings_for
 
 hypothesis.settings.register_profile("default", deadline=None)
@@ -99,3 +102,11 @@ async def gateway_with(sandbox: Sandbox, blocks: Blocks, engine_name: str) -> As
             return await stack.enter_async_context(running_gateway(settings, sandbox))
 
         yield make
+
+
+@pytest.fixture
+def jwks_file(tmp_path: Path) -> Path:
+    """Return a file with the keys of an issuer of tokens."""
+    path = tmp_path / "jwks.json"
+    path.write_text(json.dumps(jwks(RSA, EC)))
+    return path

@@ -49,6 +49,10 @@ class Gateway:
         """Return a client whose requests come from an address."""
         return client_of(self._app, address)
 
+    async def fetch(self, path: str, **request: Any) -> httpx.Response:
+        """Get what is at another path than the endpoint's."""
+        return await self._client.get(path, **request)
+
     async def request(self, method: str, **request: Any) -> httpx.Response:
         """Send a request with any method."""
         return await self._client.request(method, "/graphql", **request)

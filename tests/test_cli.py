@@ -240,3 +240,50 @@ async def test_schema_check_shows_the_difference(tmp_path: Path) -> None:
         assert code == 2
         assert err.startswith("peoplegraph: ")
         assert err.count("\n") == 1
+
+
+async def test_schema_check_says_what_it_means_for_clients(tmp_path: Path) -> None:
+    """Changes come before the difference, with whom they hit; `--fail-on` says which of them are exit code 2."""
+    committed = (ROOT / "schema.graphql").read_text(encoding="utf-8")
+    old = tmp_path / "old.graphql"
+    old.write_text(committed.replace("type Agency {", "type Agency {\n  city: String\n", 1))
+    (tmp_path / "app").mkdir()
+    (tmp_path / "app/rep.graphql").write_text("query Rep { rep(by: { repId: 1 }) { agency { city } } }")
+    trusted = tmp_path / "trusted.json"
+    (tmp_path / "names.graphql").write_text("query Name { rep(by: { repId: 1 }) { name } }")
+    code, out, _ = await run("trust", str(tmp_path / "names.graphql"))
+    trusted.write_text(out)
+    check = ("schema", "--check", str(old))
+
+    code, out, err = await run(*check, "--fail-on", "breaking")
+    assert (code, err) == (2, f"peoplegraph: the schema has changes since {old} that are breaking\n")
+    assert out.startswith(f"breaking:\n  Field Agency.city was removed.\n\n--- {old}\n")
+
+    code, out, _ = await run(*check, "--fail-on", "breaking", "--operations", str(tmp_path / "app"))
+    assert code == 2
+    assert (
+        f"  Field Agency.city was removed.\n    hits Rep ({tmp_path}/app/rep.graphql)\nnot valid any more: " in out
+    )
+
+    code, out, err = await run(*check, "--fail-on", "breaking", "--operations", str(trusted))
+    assert (code, err) == (0, "")
+    assert "  Field Agency.city was removed.\n    hits none of the operations\n" in out
+    code, _, err = await run(*check, "--operations", str(trusted))
+    assert code == 2
+    assert err.startswith(f"peoplegraph: {old} is not the schema")
+
+
+async def test_schema_check_of_what_cannot_be_read(tmp_path: Path) -> None:
+    """A file that is no schema, or has no operations, and options alone, are one line and exit code 2."""
+    file = tmp_path / "letter.txt"
+    file.write_text("Dear all,")
+    for arguments, said in (
+        (("--check", str(file)), f"{file}: it is no schema: "),
+        (("--check", str(ROOT / "schema.graphql"), "--operations", str(file)), f"{file}:1: Syntax Error: "),
+        (("--operations", str(file)), "--operations and --fail-on are about a file"),
+    ):
+        code, _, err = await run("schema", *arguments)
+        assert (code, err.count("\n")) == (2, 1)
+        assert err.startswith(f"peoplegraph: {said}")
+    _, out, _ = await run("schema", "--help", COLUMNS="200")
+    assert "Exit code 0" in out

@@ -203,7 +203,7 @@ def test_a_newcomer_adds_a_backend(tmp_path: Path) -> None:
     """The page on adding a backend, followed to the letter, gives a fourth system that works and passes."""
     for folder in ("src", "tests"):
         shutil.copytree(
-            ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__", "node_modules")
+            ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__", "node_modules", ".venv")
         )
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     apply(tmp_path, BACKEND)

@@ -1,7 +1,6 @@
 """The command line: parses, then calls one function each."""
 
 import asyncio
-import difflib
 import json
 import logging
 import signal
@@ -20,8 +19,10 @@ from peoplegraph import explaining, serving
 from peoplegraph.access.api_keys import new_key
 from peoplegraph.access.trust import TrustError, files_in, manifest, read_texts
 from peoplegraph.app import build_engine, check_files, create_app
+from peoplegraph.changes import SchemaError
 from peoplegraph.doctor import examine
 from peoplegraph.observe import logs
+from peoplegraph.recorded import RecordedError, read_operations
 from peoplegraph.sandbox import Running, Sandbox
 from peoplegraph.sandbox.faults import Fault, FaultError, parse
 from peoplegraph.sandbox.serving import listen
@@ -39,6 +40,7 @@ from peoplegraph.settings import (
     pass_on,
 )
 from peoplegraph.terminal import explanation, show
+from peoplegraph.verdict import COUNTS, FailOn, compare
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 
@@ -67,7 +69,16 @@ def main() -> None:
     logs.configure(LogSettings())
     try:
         app()
-    except (SettingsError, FaultError, TrustError, explaining.ExplainError, OSError, UnicodeDecodeError) as error:
+    except (
+        SettingsError,
+        FaultError,
+        TrustError,
+        explaining.ExplainError,
+        SchemaError,
+        RecordedError,
+        OSError,
+        UnicodeDecodeError,
+    ) as error:
         _fail(str(error))
 
 
@@ -126,26 +137,42 @@ def sandbox(
 @app.command()
 def schema(
     check: Annotated[
-        Path | None, typer.Option(help="Compare with this file; fail if it is not the schema.")
+        Path | None, typer.Option(help="Compare with this file, and say what the difference means for clients.")
     ] = None,
+    operations: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Recorded operations, by which to tell whom a change hits: a file of GraphQL, a folder of "
+            "them, or a manifest (.json) such as `peoplegraph trust` makes. Repeatable.",
+        ),
+    ] = None,
+    fail_on: Annotated[
+        FailOn,
+        typer.Option(
+            help="The least that is a failure: any difference, a dangerous change, or a breaking one; with "
+            "--operations the last two only where they hit one of these."
+        ),
+    ] = FailOn.DIFFERENCE,
 ) -> None:
-    """Print the schema, or check that a file is it."""
+    """Print the schema, or check a file against it.
+
+    Exit code 0: nothing that --fail-on names. 2: something is, or a file cannot be read.
+    """
     printed = print_schema()
     if check is None:
+        if operations or fail_on is not FailOn.DIFFERENCE:
+            _fail("--operations and --fail-on are about a file: name it with --check")
         sys.stdout.write(printed)
         return
-    difference = list(
-        difflib.unified_diff(
-            check.read_text(encoding="utf-8").splitlines(),
-            printed.splitlines(),
-            str(check),
-            "peoplegraph schema",
-            lineterm="",
+    recorded = read_operations(operations) if operations else ()
+    verdict = compare(check.read_text(encoding="utf-8"), printed, str(check), recorded)
+    sys.stdout.writelines(f"{line}\n" for line in verdict.lines())
+    if verdict.fails(fail_on):
+        _fail(
+            f"{check} is not the schema: write it anew with `peoplegraph schema > {check}`"
+            if fail_on is FailOn.DIFFERENCE
+            else f"the schema has changes since {check} that are {' or '.join(sorted(COUNTS[fail_on]))}"
         )
-    )
-    if difference:
-        sys.stdout.write("\n".join(difference) + "\n")
-        _fail(f"{check} is not the schema: write it anew with `peoplegraph schema > {check}`")
 
 
 @app.command()

@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 from graphql import GraphQLError
@@ -67,16 +68,16 @@ async def run(
     loop = asyncio.get_running_loop()
     engine = build_engine(settings)
     async with build_upstream(settings) as upstream:
-        began = loop.time()
+        began = perf_counter()
         context = Context(
             caller=Caller("explain", "open", frozenset(Scope)),
             ways=ways_to(BACKENDS, settings),
             send=upstream.send,
             settings=settings,
             caller_headers={},
-            deadline=began + settings.deadline_s,
+            deadline=loop.time() + settings.deadline_s,
             request_id=REQUEST_ID,
         )
         result = await engine.run(operation, variables, context, granted=frozenset(Scope))
-        explained = build_explainer(settings).explain(operation, variables, context.trail, began, loop.time())
+        explained = build_explainer(settings).explain(operation, variables, context.trail, began, perf_counter())
     return explained, [describe(error, REQUEST_ID) for error in result.errors]

@@ -103,7 +103,7 @@ def test_no_secret_in_a_repr() -> None:
     for shown in (repr(settings), str(settings), settings.model_dump_json(), str(settings.model_dump())):
         assert PLANTED not in shown
         assert sha256(API_KEY.encode()).hexdigest() not in shown
-    seen = Seen("id", "127.0.0.1", "http", 0)
+    seen = Seen("id", "127.0.0.1", "http")
     asking = Asking({"authorization": f"Bearer {PLANTED}"}, Caller("x", "key", ()), Quota(None, None, 1), seen)
     assert PLANTED not in repr(asking)
     for name, field in variables():

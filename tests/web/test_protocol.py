@@ -21,6 +21,7 @@ from tests.gateway import Gateway, settings_for
 @pytest.mark.parametrize(
     ("accept", "kind"),
     [
+        ("application/graphql-response+json, application/json, text/event-stream, multipart/mixed", GRAPHQL),
         ("", JSON),
         ("*/*", JSON),
         ("application/*", JSON),

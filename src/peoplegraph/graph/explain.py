@@ -80,7 +80,7 @@ class Explanation(msgspec.Struct, frozen=True, rename="camel"):
 
 
 def made_calls(trail: Trail, since: float) -> list[MadeCall]:
-    """Return what came of the calls of a request that began at `since`, on the clock of the trail's steps."""
+    """Return what came of the calls of a request that began at `since`, on the clock of `perf_counter`."""
     attempts: dict[int, int] = {}
     calls = []
     for step in trail.steps:
@@ -116,7 +116,7 @@ class Explainer:
     def explain(  # what a run consists of
         self, operation: Operation, variables: Mapping[str, Any] | None, trail: Trail, began: float, ended: float
     ) -> Explanation:
-        """Explain an operation that ran from `began` to `ended`, on the loop's clock, or that did not run."""
+        """Explain an operation that ran from `began` to `ended`, or that did not run."""
         values = operation.coerce(variables) if operation.definition.variable_definitions else NO_VARIABLES
         return Explanation(
             ExplainedOperation(

@@ -14,6 +14,9 @@ from structlog.typing import EventDict, Processor
 
 from peoplegraph.settings import LogFormat, LogSettings
 
+_EXTRAS = ("system", "endpoint", "outcome", "request")
+"""What modules add to what they say."""
+
 
 def configure(settings: LogSettings, stream: TextIO | None = None) -> None:
     """Log to standard error. Without this an application that embeds the gateway decides by its own `logging`."""
@@ -34,7 +37,11 @@ def configure(settings: LogSettings, stream: TextIO | None = None) -> None:
     handler = logging.StreamHandler(stream)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[*ours, structlog.stdlib.add_logger_name, structlog.stdlib.ExtraAdder()],
+            foreign_pre_chain=[
+                *ours,
+                structlog.stdlib.add_logger_name,
+                structlog.stdlib.ExtraAdder(["system", "endpoint", "outcome", "request"]),
+            ],
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 *([] if is_pretty else [structlog.processors.format_exc_info]),

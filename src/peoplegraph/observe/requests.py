@@ -1,6 +1,7 @@
 """Each request is one event, when it is over: what was asked, by whom, and what came of it."""
 
 from collections import Counter
+from time import perf_counter
 from typing import Any
 
 import msgspec
@@ -18,7 +19,8 @@ class Seen(msgspec.Struct):
     request_id: str
     address: str
     transport: str
-    began: float
+    began: float = msgspec.field(default_factory=perf_counter)
+    """On the clock of `perf_counter`."""
     caller: str | None = None
     operation: str | None = None
     digest: str | None = None
@@ -48,7 +50,7 @@ class Seen(msgspec.Struct):
         self.calls += made
         self.saved += len(trail.steps) - made
 
-    def over(self, status: int, now: float) -> None:
+    def over(self, status: int) -> None:
         """Tell of the request, which was answered with a status."""
         metrics.requests(self.transport, status).inc()
         if not structlog.is_configured():
@@ -62,6 +64,6 @@ class Seen(msgspec.Struct):
             event["hash"] = self.digest
         if self.caller is None:
             event["address"] = self.address
-        event["ms"] = round((now - self.began) * 1000, 3)
+        event["ms"] = round((perf_counter() - self.began) * 1000, 3)
         event["transport"] = self.transport
         log.info("request", **event)

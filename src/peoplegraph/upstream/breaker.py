@@ -146,4 +146,4 @@ class CircuitBreaker:
             return answer
         finally:
             if call.trail is not None and step is not None:
-                call.trail.end(step, outcome, loop.time())
+                call.trail.end(step, outcome)

@@ -155,7 +155,7 @@ class Cache:
         now = asyncio.get_running_loop().time()
         if entry is not None and now < entry.fresh_until:
             if call.trail is not None:
-                call.trail.had(call, Source.CACHE, entry.answer, now, now)
+                call.trail.had(call, Source.CACHE, entry.answer)
             metrics.cache_reads(call.system, "hit").inc()
             return entry.answer
         fetch = _Fetch(call, spoiled=self._may_change(call))
@@ -238,7 +238,7 @@ class Cache:
             return None
         kept = entry.answer if now < entry.fresh_until else replace(entry.answer, stale=True)
         if call.trail is not None:
-            call.trail.had(call, Source.STALE if kept.stale else Source.CACHE, kept, now, now)
+            call.trail.had(call, Source.STALE if kept.stale else Source.CACHE, kept)
         metrics.cache_reads(call.system, "stale" if kept.stale else "hit").inc()
         return kept
 

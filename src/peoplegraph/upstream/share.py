@@ -6,6 +6,7 @@ that began before that and tells of what was written.
 
 import asyncio
 from contextlib import suppress
+from time import perf_counter
 
 from peoplegraph.errors import TimedOut
 from peoplegraph.flight import Abandoned, Flight
@@ -56,8 +57,7 @@ class Share:
 
     async def _follow(self, flight: Flight[Answer], call: Call) -> Answer:
         metrics.shared_calls(call.system).inc()
-        loop = asyncio.get_running_loop()
-        began = loop.time()
+        began = perf_counter()
         outcome: Answer | BaseException = asyncio.CancelledError()
         try:
             async with asyncio.timeout_at(call.deadline):
@@ -71,7 +71,7 @@ class Share:
             raise
         finally:
             if call.trail is not None and not isinstance(outcome, Abandoned):
-                call.trail.had(call, Source.SHARED, outcome, began, loop.time())
+                call.trail.had(call, Source.SHARED, outcome, began)
 
     def _detach(self, write: Call) -> None:
         """Let nobody join what began before a write; who waits for it already goes on waiting."""

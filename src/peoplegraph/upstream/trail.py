@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable
 from enum import StrEnum
+from time import perf_counter
 
 import msgspec
 
@@ -30,7 +31,10 @@ class Source(StrEnum):
 
 
 class Step(msgspec.Struct):
-    """One attempt of a call, or one answer without any; times are on the running loop's clock, in seconds."""
+    """One attempt of a call, or one answer without any; times are those of `perf_counter`, in seconds.
+
+    The clock of uvloop knows no fractions of a millisecond.
+    """
 
     call: Call
     source: Source
@@ -66,28 +70,28 @@ class Trail:
         """Take note that a call is about to be made."""
         if self._charge is not None:
             self._charge(now)
-        step = Step(call, Source.UPSTREAM, now)
+        step = Step(call, Source.UPSTREAM, perf_counter())
         self.steps.append(step)
         return step
 
-    def end(self, step: Step, outcome: Answer | BaseException, now: float) -> None:
+    def end(self, step: Step, outcome: Answer | BaseException) -> None:
         """Take note of what came of it."""
-        _settle(step, outcome, now)
+        _settle(step, outcome)
         call = step.call
         metrics.calls(call.system, call.method, call.path, step.outcome).inc()
-        metrics.call_seconds(call.system, call.method, call.path).observe(now - step.began)
+        metrics.call_seconds(call.system, call.method, call.path).observe(step.ended - step.began)
         if isinstance(outcome, UpstreamError) or (isinstance(outcome, Answer) and outcome.status in _FAILURES):
             _tell(step, outcome, self._request_id)
 
-    def had(self, call: Call, source: Source, outcome: Answer | BaseException, began: float, now: float) -> None:
-        """Take note of what was had without making a call."""
-        step = Step(call, source, began)
+    def had(self, call: Call, source: Source, outcome: Answer | BaseException, began: float | None = None) -> None:
+        """Take note of what was had without making a call; it was waited for if it `began` before."""
+        step = Step(call, source, began or perf_counter())
         self.steps.append(step)
-        _settle(step, outcome, now)
+        _settle(step, outcome)
 
 
-def _settle(step: Step, outcome: Answer | BaseException, now: float) -> None:
-    step.ended = now
+def _settle(step: Step, outcome: Answer | BaseException) -> None:
+    step.ended = perf_counter()
     if isinstance(outcome, Answer):
         step.outcome = str(outcome.status)
         step.bytes = len(outcome.body)

@@ -67,8 +67,7 @@ class Endpoint:
         request_id = request_id_of(headers)
         accept = headers.get("accept", "")
         address = (scope.get("client") or ("",))[0]
-        now = asyncio.get_running_loop().time()
-        seen = Seen(request_id, address, "http", now)
+        seen = Seen(request_id, address, "http")
         status = 499  # who asked is gone
         kind = JSON
         quota: Quota | None = None
@@ -80,6 +79,7 @@ class Endpoint:
             kind = media_type(accept)
             caller = await self._gate.admit(headers.get("authorization"), address)
             seen.caller = caller.alias
+            now = asyncio.get_running_loop().time()
             quota = self._quotas.of(caller, address, now)
             asking = Asking(headers, caller, quota, seen)
             quota.begin(now)
@@ -110,7 +110,7 @@ class Endpoint:
             log.exception("request %s failed", request_id)
             await _refuse(send, bug(request_id), kind, request_id)
         finally:
-            seen.over(status, asyncio.get_running_loop().time())
+            seen.over(status)
 
     async def _answer(self, scope: Scope, asking: Asking, kind: str, receive: Receive) -> Encoded:
         """Answer what is asked for, together with who asks for the same."""

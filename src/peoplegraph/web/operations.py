@@ -1,9 +1,9 @@
 """Operations: from what is asked for to its result, whoever asks, and over whatever transport."""
 
-import asyncio
 import json
 from collections import Counter
 from collections.abc import Collection
+from time import perf_counter
 from typing import Any
 
 import msgspec
@@ -82,14 +82,13 @@ class Operations:
         if not asked.explain:
             result = await self._run(operation, asked, asking, context)
             return result, self.response(result, asking, context.stale)
-        loop = asyncio.get_running_loop()
-        began = loop.time()
+        began = perf_counter()
         if asked.explain == "only":
             result = Result(None, [])
         else:
             result = await self._run(operation, asked, asking, context)
         response = self.response(result, asking, context.stale)
-        explained = self._explained(operation, asked, asking, context, began, loop.time())
+        explained = self._explained(operation, asked, asking, context, began, perf_counter())
         response["extensions"] = {**response.get("extensions", {}), "explain": explained}
         return result, response
 
@@ -103,20 +102,19 @@ class Operations:
 
     async def _run(self, operation: Operation, asked: Asked, asking: Asking, context: Context) -> Result:
         """Run an operation, and count it."""
-        loop = asyncio.get_running_loop()
-        began, compilations = loop.time(), operation.compilations
+        began, compilations = perf_counter(), operation.compilations
         asking.seen.ran(operation.name, operation.type, operation.digest)
         try:
             result = await self._ran(operation, asked, asking, context)
         finally:
             asking.seen.called(context.trail)
         name = metrics.operation_name(operation.name)
-        metrics.operation_seconds(name).observe(loop.time() - began)
+        metrics.operation_seconds(name).observe(perf_counter() - began)
         outcome = "ok" if not result.errors else "errors" if result.executed else "refused"
         metrics.operations(name, operation.type, outcome).inc()
         if operation.declined is not None:
             metrics.declined(operation.declined).inc()
-        elif result.executed:
+        elif result.executed and operation.compilations:
             (metrics.plan_hit if operation.compilations == compilations else metrics.plan_miss)()
         return result
 

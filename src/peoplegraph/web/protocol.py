@@ -53,7 +53,7 @@ class Asked(msgspec.Struct, frozen=True):
 def media_type(accept: str) -> str:
     """Return the media type that a client prefers, JSON if it does not say. Raises `RequestError`.
 
-    Events are for who wants them as much as anything else that it names.
+    Events are for who wants nothing else as much: urql takes them as well as JSON, and breaks off at their end.
     """
     if not accept or accept == "*/*":
         return JSON
@@ -70,7 +70,7 @@ def media_type(accept: str) -> str:
             elif parameter.startswith("charset=") and parameter[8:].strip('"') not in ("utf-8", "utf8"):
                 weight = 0.0
         weights[kind] = max(weight, weights.get(kind, 0.0))
-    if EVENTS in weights and weights[EVENTS] >= max(weights.values()):
+    if weights.get(EVENTS, 0.0) > max((weight for kind, weight in weights.items() if kind != EVENTS), default=0.0):
         return EVENTS
     anything = weights.get("*/*", 0.0)
     best = [(weights.get(kind, weights.get("application/*", anything)), kind) for kind in (JSON, GRAPHQL)]

@@ -183,7 +183,7 @@ class _Connection:
         await self._send(type="connection_ack")
 
     def _seen(self) -> Seen:
-        return Seen(request_id_of({}), self._address, "websocket", asyncio.get_running_loop().time())
+        return Seen(request_id_of({}), self._address, "websocket")
 
     async def _asking(self, seen: Seen) -> Asking:
         """Say who asks, now: a token may be over by then. Raises `Unauthenticated` or `KeysUnavailable`."""
@@ -242,7 +242,7 @@ class _Connection:
         finally:
             if quota is not None:
                 quota.end()
-            seen.over(status, asyncio.get_running_loop().time())
+            seen.over(status)
 
     async def _tell(self, operation_id: str, result: Any, *, is_done: bool) -> None:
         """Send what came of an operation; until that is sent it counts as under way."""

@@ -1,0 +1,1 @@
+"""docs/clients.md, run: every snippet against a gateway."""
