@@ -14,9 +14,8 @@ from typing import Any
 import httpx
 import pytest
 
-from peoplegraph.sandbox import Running, Sandbox
+from peoplegraph.sandbox import Blocks, Sandbox
 from peoplegraph.sandbox.faults import parse
-from peoplegraph.sandbox.store import Store
 from peoplegraph.scopes import Scope
 from tests.access.callers import entry
 from tests.test_cli import command
@@ -85,11 +84,12 @@ async def is_ready(client: httpx.AsyncClient) -> bool:
 
 
 @pytest.fixture
-async def environment(sandbox: Sandbox, served: tuple[Sandbox, Running, Store]) -> dict[str, str]:
+async def environment(sandbox: Sandbox, blocks: Blocks) -> dict[str, str]:
     """Return the settings of a gateway over the emulated systems."""
+    assert not sandbox.ledger.calls
     settings = {
         f"PEOPLEGRAPH_{name}_{setting}".upper(): str(value)
-        for name, block in served[1].blocks.items()
+        for name, block in blocks.items()
         for setting, value in block.items()
     }
     return {**settings, "PEOPLEGRAPH_COLLECTIONS_CACHE_TTL_S": "0", "PEOPLEGRAPH_LOG_FORMAT": "json"}
@@ -168,45 +168,49 @@ async def test_settings_are_read_anew(environment: dict[str, str], tmp_path: Pat
         config.write_text("\n".join([*more, key]), encoding="utf-8")
 
     write(known["sha256"])
-    async with serving(**environment, PEOPLEGRAPH_CONFIG=str(config)) as served:
-        async with httpx.AsyncClient(base_url=served.url) as client:
-            assert (await ask(client, authorization=f"Bearer {first}")).status_code == 200
-            write(other["sha256"], "max_depth = 1", "deadline_s = 5")
-            served.process.send_signal(signal.SIGHUP)
-            await served.event("the settings are read anew")
-            assert (await ask(client, authorization=f"Bearer {first}")).status_code == 401
-            reply = await ask(client, authorization=f"Bearer {second}")
-            assert "fields deep" in reply.json()["errors"][0]["message"]
-            assert await served.event("it takes a restart to change PEOPLEGRAPH_DEADLINE_S")
-            served.events.clear()
-            write(known["sha256"])
-            await served.event("the settings are read anew")
-            assert (await ask(client, authorization=f"Bearer {first}")).json()["data"] == {
-                "representative": {"reference": "REP-021"}
-            }
-            config.write_text("max_depth = 0", encoding="utf-8")
-            assert "MAX_DEPTH" in (await served.event("the settings stay as they were"))["event"]
-            assert (await ask(client, authorization=f"Bearer {first}")).status_code == 200
+    async with (
+        serving(**environment, PEOPLEGRAPH_CONFIG=str(config)) as served,
+        httpx.AsyncClient(base_url=served.url) as client,
+    ):
+        assert (await ask(client, authorization=f"Bearer {first}")).status_code == 200
+        write(other["sha256"], "max_depth = 1", "deadline_s = 5")
+        served.process.send_signal(signal.SIGHUP)
+        await served.event("the settings are read anew")
+        assert (await ask(client, authorization=f"Bearer {first}")).status_code == 401
+        reply = await ask(client, authorization=f"Bearer {second}")
+        assert "fields deep" in reply.json()["errors"][0]["message"]
+        assert await served.event("it takes a restart to change PEOPLEGRAPH_DEADLINE_S")
+        served.events.clear()
+        write(known["sha256"])
+        await served.event("the settings are read anew")
+        assert (await ask(client, authorization=f"Bearer {first}")).json()["data"] == {
+            "representative": {"reference": "REP-021"}
+        }
+        config.write_text("max_depth = 0", encoding="utf-8")
+        assert "MAX_DEPTH" in (await served.event("the settings stay as they were"))["event"]
+        assert (await ask(client, authorization=f"Bearer {first}")).status_code == 200
 
 
 async def test_no_request_is_dropped_while_settings_change(environment: dict[str, str], tmp_path: Path) -> None:
     """Whatever is under way while settings are read anew is answered as if they were not."""
     config = tmp_path / "config.toml"
     config.write_text("max_depth = 20", encoding="utf-8")
-    async with serving(**environment, PEOPLEGRAPH_CONFIG=str(config)) as served:
-        async with httpx.AsyncClient(base_url=served.url) as client:
+    async with (
+        serving(**environment, PEOPLEGRAPH_CONFIG=str(config)) as served,
+        httpx.AsyncClient(base_url=served.url) as client,
+    ):
 
-            async def keep_asking() -> None:
-                for _ in range(60):
-                    assert (await ask(client)).json() == {"data": {"representative": {"reference": "REP-021"}}}
+        async def keep_asking() -> None:
+            for _ in range(60):
+                assert (await ask(client)).json() == {"data": {"representative": {"reference": "REP-021"}}}
 
-            async def keep_changing() -> None:
-                for depth in range(10, 20):
-                    config.write_text(f"max_depth = {depth}", encoding="utf-8")
-                    served.process.send_signal(signal.SIGHUP)
-                    await asyncio.sleep(0.05)
+        async def keep_changing() -> None:
+            for depth in range(10, 20):
+                config.write_text(f"max_depth = {depth}", encoding="utf-8")
+                served.process.send_signal(signal.SIGHUP)
+                await asyncio.sleep(0.05)
 
-            await asyncio.gather(keep_changing(), *(keep_asking() for _ in range(4)))
+        await asyncio.gather(keep_changing(), *(keep_asking() for _ in range(4)))
 
 
 def total(text: str, name: str) -> float:
@@ -222,7 +226,7 @@ async def test_several_workers_have_one_view(environment: dict[str, str]) -> Non
         limits = httpx.Limits(max_keepalive_connections=0)
         async with httpx.AsyncClient(base_url=served.url, limits=limits) as client:
             async with asyncio.timeout(30):
-                while total((await client.get("/metrics")).text, "peoplegraph_ready") < 2:
+                while total((await client.get("/metrics")).text, "peoplegraph_ready") < 2:  # noqa: ASYNC110
                     await asyncio.sleep(0.1)
             for _ in range(20):
                 assert (await ask(client)).status_code == 200
