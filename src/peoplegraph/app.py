@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
 
 from starlette.applications import Starlette
 
@@ -20,7 +21,7 @@ from peoplegraph.graph.scoped import missing, refused_whole
 from peoplegraph.observe import metrics
 from peoplegraph.observe.monitor import Monitor
 from peoplegraph.schema import build_schema, call_table
-from peoplegraph.settings import Settings, TrustMode, setting_files, unknown_variables
+from peoplegraph.settings import Settings, SettingsError, TrustMode, setting_files, unknown_variables
 from peoplegraph.systems import System
 from peoplegraph.upstream import Upstream, build_upstream
 from peoplegraph.web.asking import Asking, ReadHeaders
@@ -31,6 +32,9 @@ from peoplegraph.web.hosts import Hosts
 from peoplegraph.web.operations import Operations
 from peoplegraph.web.sharing import Sharing
 from peoplegraph.web.socket import Sockets
+
+if TYPE_CHECKING:
+    from peoplegraph.observe.traces import Traces
 
 log = logging.getLogger(__name__)
 
@@ -104,11 +108,14 @@ def build_front(settings: Settings, upstream: Callable[[], Upstream], old: Front
         named,
         sharing=old.operations.sharing if old else Sharing(settings.deadline_s / 2) if shares else None,
         explainer=build_explainer(settings),
+        traces=old.operations.traces if old else _traces(settings),
         introspects=settings.introspects,
         explains=settings.explains,
     )
     quotas = old.quotas if old and _same(old.settings, settings, _QUOTAS) else _quotas(settings)
-    read_headers = ReadHeaders(header for backend in BACKENDS for header in backend.credential_headers)
+    read_headers = ReadHeaders(
+        (header for backend in BACKENDS for header in backend.credential_headers), traces=settings.traces
+    )
     endpoint = Endpoint(
         operations,
         gate,
@@ -170,6 +177,16 @@ _QUOTAS = ("caller_requests_per_second", "caller_calls_per_minute", "caller_oper
 
 def _same(old: Settings, new: Settings, names: Collection[str]) -> bool:
     return all(getattr(old, name) == getattr(new, name) for name in names)
+
+
+def _traces(settings: Settings) -> "Traces | None":
+    if not settings.traces:
+        return None
+    try:
+        from peoplegraph.observe.traces import Traces  # noqa: PLC0415
+    except ImportError:
+        raise SettingsError("PEOPLEGRAPH_TRACES: needs more: pip install 'peoplegraph[otel]'") from None
+    return Traces([system for system, block in settings.configured.items() if block.traceparent])
 
 
 def _quotas(settings: Settings) -> Quotas:

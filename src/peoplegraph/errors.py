@@ -250,9 +250,7 @@ def describe(error: GraphQLError, request_id: str, *, suggests: bool = True) -> 
     Unless it `suggests`, GraphQL's own errors do not say what may have been meant: that would tell of the schema.
     """
     formatted = error.formatted
-    cause = error.original_error
-    while isinstance(cause, GraphQLError) and cause.original_error is not None:
-        cause = cause.original_error
+    cause = _cause(error)
     if isinstance(cause, GatewayError):
         extensions = cause.extensions
     elif cause is None or isinstance(cause, GraphQLError):
@@ -265,6 +263,21 @@ def describe(error: GraphQLError, request_id: str, *, suggests: bool = True) -> 
         extensions = {"code": "INTERNAL"}
     formatted["extensions"] = {**extensions, "requestId": request_id}
     return formatted
+
+
+def code_of(error: GraphQLError) -> str:
+    """Return an error's code alone."""
+    cause = _cause(error)
+    if isinstance(cause, GatewayError):
+        return cause.code
+    return _request_error_code(error) if cause is None or isinstance(cause, GraphQLError) else "INTERNAL"
+
+
+def _cause(error: GraphQLError) -> Exception | None:
+    cause = error.original_error
+    while isinstance(cause, GraphQLError) and cause.original_error is not None:
+        cause = cause.original_error
+    return cause
 
 
 def internal_message(request_id: str) -> str:

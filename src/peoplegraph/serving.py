@@ -65,7 +65,7 @@ def worker() -> Gateway:
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[Any]:
-        with _signals(gateway, settings.drain_s):
+        with _signals(gateway, settings.drain_s), _spans_sent(settings):
             async with inner(app) as state:
                 yield state
         if settings.workers > 1:
@@ -76,6 +76,20 @@ def worker() -> Gateway:
     gc.freeze()  # what is there now stays: the collector need not look at the schema again and again
     gc.set_threshold(50_000, 20, 100)  # a request makes some thousand objects, and leaves none behind
     return gateway
+
+
+@contextmanager
+def _spans_sent(settings: Settings) -> Iterator[None]:
+    if not settings.traces:
+        yield
+        return
+    from peoplegraph.observe.traces import export  # noqa: PLC0415  # an extra
+
+    provider = export()
+    try:
+        yield
+    finally:
+        provider.shutdown()
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """How a gateway begins, changes and ends: processes of their own, and their signals."""
 
 import asyncio
+import gzip
 import json
 import re
 import signal
@@ -16,6 +17,7 @@ import pytest
 
 from peoplegraph.sandbox import Blocks, Sandbox
 from peoplegraph.sandbox.faults import parse
+from peoplegraph.sandbox.serving import serving as serving_apps
 from peoplegraph.scopes import Scope
 from tests.access.callers import entry
 from tests.test_cli import command
@@ -250,6 +252,31 @@ async def test_a_port_of_their_own(environment: dict[str, str]) -> None:
         async with command("serve", "--port", "0", **environment, **own) as process:
             _, err = await asyncio.wait_for(process.communicate(), 30)
             assert (process.returncode, f"cannot listen on 127.0.0.1:{port}" in err.decode()) == (2, True)
+
+
+async def test_spans_arrive(environment: dict[str, str]) -> None:
+    """They are sent to the collector that OpenTelemetry's variables name; the last of them at the end."""
+    received: list[tuple[str, bytes]] = []
+
+    async def collector(scope: Any, receive: Any, send: Any) -> None:
+        message = await receive()
+        received.append((scope["path"], message["body"]))
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    async with serving_apps((collector,), "127.0.0.1", 0) as (server,):
+        told = {"PEOPLEGRAPH_TRACES": "true", "OTEL_EXPORTER_OTLP_ENDPOINT": server.url}
+        async with serving(**environment, **told) as served, httpx.AsyncClient(base_url=served.url) as client:
+            assert (await ask(client, "query Traced " + QUERY)).status_code == 200
+    assert {path for path, _ in received} == {"/v1/traces"}
+    sent = b"".join(body for _, body in received)
+    assert b"query Traced" in gzipped(sent)
+    assert b"peoplegraph" in gzipped(sent)
+
+
+def gzipped(body: bytes) -> bytes:
+    """Return a body as it was before it was compressed, if it was."""
+    return gzip.decompress(body) if body.startswith(b"\x1f\x8b") else body
 
 
 def free_port() -> int:

@@ -7,6 +7,8 @@ every other status is an answer.
 import asyncio
 from enum import Enum, auto
 
+from msgspec.structs import replace
+
 from peoplegraph.errors import BadResponse, CircuitOpen, OutcomeUnknown, TimedOut, Unavailable
 from peoplegraph.systems import System
 from peoplegraph.upstream.call import Answer, Call, Send
@@ -126,8 +128,11 @@ class CircuitBreaker:
             raise CircuitOpen(call.system, breaker.retry_after_s(began))
         step = call.trail.begin(call, began) if call.trail is not None else None
         outcome: Answer | BaseException = asyncio.CancelledError()
+        sent = call
+        if step is not None and step.span is not None and step.span.headers:
+            sent = replace(call, headers={**call.headers, **step.span.headers})
         try:
-            outcome = answer = await self._send(call)
+            outcome = answer = await self._send(sent)
         except (TimedOut, Unavailable, OutcomeUnknown, BadResponse) as error:
             outcome = error
             now = loop.time()

@@ -1,9 +1,10 @@
 """What came of the calls of one request: those that were made, and those that it had without making them."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from enum import StrEnum
 from time import perf_counter
+from typing import Protocol
 
 import msgspec
 
@@ -30,6 +31,23 @@ class Source(StrEnum):
     """An equal call of another request, or of this one, that was under way."""
 
 
+class CallSpan(Protocol):
+    """What is told to those who trace, of one attempt of a call."""
+
+    headers: Mapping[str, str]
+    """What goes with the call."""
+
+    def end(self, step: "Step") -> None:
+        """End it, with what came of the call."""
+
+
+class Span(Protocol):
+    """What is told to those who trace, of one operation."""
+
+    def begin_call(self, call: Call) -> CallSpan:
+        """Begin an attempt of a call."""
+
+
 class Step(msgspec.Struct):
     """One attempt of a call, or one answer without any; times are those of `perf_counter`, in seconds.
 
@@ -43,6 +61,7 @@ class Step(msgspec.Struct):
     outcome: str = "CANCELLED"
     """A status, or the code of an error."""
     bytes: int = 0
+    span: CallSpan | None = None
 
     def __repr__(self) -> str:
         return f"<Step {self.source} {self.call} {self.outcome}>"
@@ -51,11 +70,12 @@ class Step(msgspec.Struct):
 class Trail:
     """Takes note of what came of calls; `charge` is told the time of each one that is about to be made."""
 
-    __slots__ = ("_charge", "_request_id", "steps")
+    __slots__ = ("_charge", "_request_id", "span", "steps")
 
     def __init__(self, charge: Callable[[float], None] | None = None, request_id: str = "") -> None:
         self._charge = charge
         self._request_id = request_id
+        self.span: Span | None = None
         self.steps: list[Step] = []
 
     def __repr__(self) -> str:
@@ -71,6 +91,8 @@ class Trail:
         if self._charge is not None:
             self._charge(now)
         step = Step(call, Source.UPSTREAM, perf_counter())
+        if self.span is not None:
+            step.span = self.span.begin_call(call)
         self.steps.append(step)
         return step
 
@@ -80,6 +102,8 @@ class Trail:
         call = step.call
         metrics.calls(call.system, call.method, call.path, step.outcome).inc()
         metrics.call_seconds(call.system, call.method, call.path).observe(step.ended - step.began)
+        if step.span is not None:
+            step.span.end(step)
         if isinstance(outcome, UpstreamError) or (isinstance(outcome, Answer) and outcome.status in _FAILURES):
             _tell(step, outcome, self._request_id)
 

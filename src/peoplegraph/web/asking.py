@@ -19,13 +19,16 @@ Headers = Mapping[str, str]
 _NAMES = ("accept", "authorization", "content-type", "x-deadline-ms", "x-request-id")
 
 
+_TRACE = ("traceparent", "tracestate")
+
+
 class ReadHeaders:
     """Reads those headers of a request that the gateway knows, and decodes no other."""
 
-    def __init__(self, credential_headers: Iterable[str] = ()) -> None:
+    def __init__(self, credential_headers: Iterable[str] = (), *, traces: bool = False) -> None:
         self.credential_headers = [name.lower() for name in credential_headers]
         self.names = (*_NAMES, *PREFLIGHTED, *self.credential_headers)
-        self._names = {name.encode(): name for name in self.names}
+        self._names = {name.encode(): name for name in (*self.names, *(_TRACE if traces else ()))}
 
     def __call__(self, scope: Scope) -> Headers:
         """Return them; one that is there several times is joined."""

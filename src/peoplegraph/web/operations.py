@@ -4,7 +4,7 @@ import json
 from collections import Counter
 from collections.abc import Collection
 from time import perf_counter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import orjson
@@ -14,7 +14,7 @@ from peoplegraph.access.caller import Caller
 from peoplegraph.access.documents import NamedDocuments
 from peoplegraph.context import Context
 from peoplegraph.engine import Engine, Operation, Result
-from peoplegraph.errors import GatewayError, IntrospectionDisabled, MissingScope, describe
+from peoplegraph.errors import GatewayError, IntrospectionDisabled, MissingScope, code_of, describe
 from peoplegraph.graph.audit import tell_refused
 from peoplegraph.graph.explain import Explainer
 from peoplegraph.observe import metrics
@@ -23,6 +23,9 @@ from peoplegraph.systems import System
 from peoplegraph.web.asking import Asking, MakeContext
 from peoplegraph.web.protocol import GRAPHQL, Asked
 from peoplegraph.web.sharing import Sharing
+
+if TYPE_CHECKING:
+    from peoplegraph.observe.traces import Traces
 
 _INTROSPECTION = ("__schema", "__type")
 
@@ -41,6 +44,7 @@ class Operations:
         *,
         sharing: Sharing | None = None,
         explainer: Explainer | None = None,
+        traces: "Traces | None" = None,
         introspects: bool = True,
         explains: bool = True,
     ) -> None:
@@ -49,6 +53,7 @@ class Operations:
         self._introspects = introspects
         self._explainer = explainer
         self._explains = explains
+        self.traces = traces
         self.make_context = make_context
         self.sharing = sharing
 
@@ -104,10 +109,16 @@ class Operations:
         """Run an operation, and count it."""
         began, compilations = perf_counter(), operation.compilations
         asking.seen.ran(operation.name, operation.type, operation.digest)
+        span = self.traces.begin(operation, asking.headers) if self.traces is not None else None
+        context.trail.span = span
+        codes = {"CANCELLED"}
         try:
             result = await self._ran(operation, asked, asking, context)
+            codes = {code_of(error) for error in result.errors}
         finally:
             asking.seen.called(context.trail)
+            if span is not None:
+                span.end(context.trail, codes)
         name = metrics.operation_name(operation.name)
         metrics.operation_seconds(name).observe(perf_counter() - began)
         outcome = "ok" if not result.errors else "errors" if result.executed else "refused"
