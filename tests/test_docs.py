@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
+from prometheus_client.metrics import MetricWrapperBase
 
 import peoplegraph.errors as error_tree
 from peoplegraph.access.caller import KeysUnavailable, Unauthenticated
 from peoplegraph.access.quotas import TooMany
+from peoplegraph.observe import metrics
 from peoplegraph.sandbox.faults import CallFault, Fault
 from peoplegraph.scopes import DATA
 from peoplegraph.settings import variables
@@ -76,6 +78,17 @@ def test_every_setting_is_in_the_readme() -> None:
             default = getattr(field.default, "value", field.default)
             written = ",".join(default) if isinstance(default, tuple) else str(default)
             assert listed[name] == written, name
+
+
+def test_every_metric_is_in_the_docs() -> None:
+    """The table in docs/operations.md has each metric with its labels, and no other."""
+    listed = {
+        (name.removesuffix("_total"), tuple(re.findall(r"`(\w+)`", rest.split(" | ")[0])))
+        for cell, rest in table("metric", OPERATIONS).items()
+        for name in re.findall(r"`([^`]+)`", cell)
+    }
+    families = [each for each in vars(metrics).values() if isinstance(each, MetricWrapperBase)]
+    assert listed == {(family._name, tuple(family._labelnames)) for family in families}  # noqa: SLF001
 
 
 def test_every_error_code_is_in_the_readme() -> None:
