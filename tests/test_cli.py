@@ -7,7 +7,7 @@ import signal
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import httpx
@@ -287,3 +287,37 @@ async def test_schema_check_of_what_cannot_be_read(tmp_path: Path) -> None:
         assert err.startswith(f"peoplegraph: {said}")
     _, out, _ = await run("schema", "--help", COLUMNS="200")
     assert "Exit code 0" in out
+
+
+SLOW = "query Slow { rep(by: { repId: 1011 }) { name } }"
+
+
+async def test_what_takes_long_is_shown_and_can_be_stopped(tmp_path: Path) -> None:
+    """On a terminal there is something to see while a slow system is asked; Ctrl-C ends it with no traceback."""
+    query = tmp_path / "q.graphql"
+    query.write_text(SLOW, encoding="utf-8")
+    async with command("sandbox", "--port", "0", "--fault", "rpm:latency,ms=20000") as sandbox:
+        assert sandbox.stdout is not None
+        lines = [(await sandbox.stdout.readline()).decode().strip() for _ in range(7)]
+        environment = dict(line.split("=", 1) for line in lines)
+        ours, theirs = os.openpty()
+        process = await asyncio.create_subprocess_exec(
+            COMMAND, "explain", str(query), "--run", stdout=PIPE, stderr=theirs, env={**os.environ, **environment}
+        )
+        os.close(theirs)
+        seen = await until_seen(ours, b"Running the operation")
+        process.send_signal(signal.SIGINT)
+        assert await asyncio.wait_for(process.wait(), 10) == 130
+        with suppress(OSError):  # the other end is closed
+            seen += await asyncio.to_thread(os.read, ours, 10_000)
+        os.close(ours)
+    assert b"Traceback" not in seen
+
+
+async def until_seen(fd: int, text: bytes) -> bytes:
+    """Read a file until a text is in it."""
+    seen = b""
+    async with asyncio.timeout(20):
+        while text not in seen:
+            seen += await asyncio.to_thread(os.read, fd, 1000)
+    return seen

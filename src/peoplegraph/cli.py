@@ -8,11 +8,13 @@ import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from importlib.metadata import version as distribution_version
+from itertools import count
 from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
 import typer
+from graphql import GraphQLError
 from pydantic import SecretStr, ValidationError
 
 from peoplegraph import explaining, serving
@@ -39,7 +41,7 @@ from peoplegraph.settings import (
     SettingsError,
     pass_on,
 )
-from peoplegraph.terminal import explanation, show
+from peoplegraph.terminal import explanation, show, working
 from peoplegraph.verdict import COUNTS, FailOn, compare
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
@@ -164,8 +166,10 @@ def schema(
             _fail("--operations and --fail-on are about a file: name it with --check")
         sys.stdout.write(printed)
         return
-    recorded = read_operations(operations) if operations else ()
-    verdict = compare(check.read_text(encoding="utf-8"), printed, str(check), recorded)
+    with working("Reading operations"):
+        recorded = read_operations(operations) if operations else ()
+    with working("Comparing"):
+        verdict = compare(check.read_text(encoding="utf-8"), printed, str(check), recorded)
     sys.stdout.writelines(f"{line}\n" for line in verdict.lines())
     if verdict.fails(fail_on):
         _fail(
@@ -182,9 +186,17 @@ def trust(
     ],
 ) -> None:
     """Print a manifest of trusted documents, each checked against the schema, for PEOPLEGRAPH_TRUSTED_MANIFEST."""
-    texts = read_texts(files_in(operations))
-    check = build_engine(Settings.read()).documents.errors
-    sys.stdout.write(json.dumps(manifest(texts, check), indent=2) + "\n")
+    with working("Reading operations") as tell:
+        texts = read_texts(files_in(operations))
+        check = build_engine(Settings.read()).documents.errors
+        numbers = count(1)
+
+        def told(body: str) -> list[GraphQLError]:
+            tell(f"Checking operation {next(numbers)}")
+            return check(body)
+
+        made = manifest(texts, told)
+    sys.stdout.write(json.dumps(made, indent=2) + "\n")
 
 
 @app.command()
@@ -203,7 +215,8 @@ def explain(
     found = explaining.find(settings, text, operation)
     errors: list[Any] = []
     if run:
-        explained, errors = asyncio.run(explaining.run(settings, found, values))
+        with working("Running the operation"):
+            explained, errors = asyncio.run(explaining.run(settings, found, values))
     else:
         explained = explaining.explain(settings, found, values)
     if as_json:
@@ -243,9 +256,10 @@ def doctor() -> None:
 
 async def _doctor(settings: Settings) -> bool:
     healthy = True
-    async for finding in examine(settings):
-        _print(str(finding))
-        healthy = healthy and finding.healthy is not False
+    with working("Reaching the systems") as tell:
+        async for finding in examine(settings, lambda system: tell(f"Reaching {system.title}")):
+            _print(str(finding))
+            healthy = healthy and finding.healthy is not False
     return healthy
 
 
@@ -254,6 +268,7 @@ async def _demo(overrides: dict[str, Any], data: Path | None) -> None:
     async with _sandbox_running("127.0.0.1", 0, data) as running:
         systems = {name: {**block, "credential": CredentialMode.GATEWAY} for name, block in running.blocks.items()}
         settings = Settings.load(**overrides, **systems, current_assignee=CurrentAssignee.KEY_OWNER)
+        logs.configure(settings.log)
         async with serving_apps(
             (create_app(settings),), settings.host, settings.port, lifespan="on", **serving.UVICORN
         ) as (server,):

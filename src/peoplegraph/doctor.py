@@ -3,7 +3,7 @@
 import asyncio
 import socket
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
 from peoplegraph.access.caller import Caller
@@ -38,8 +38,13 @@ class Finding:
         return f"{self.system.title}: {mark}: {self.text}"
 
 
-async def examine(settings: Settings) -> AsyncIterator[Finding]:
-    """Yield a finding for each system; one read is made of each, never again, and none where it has no URL."""
+async def examine(
+    settings: Settings, begins: Callable[[System], object] = lambda _: None
+) -> AsyncIterator[Finding]:
+    """Yield a finding for each system; one read is made of each, never again, and none where it has no URL.
+
+    `begins` is told of each read beforehand.
+    """
     async with build_engine(settings) as engine:
         loop = asyncio.get_running_loop()
         for backend in BACKENDS:
@@ -60,6 +65,7 @@ async def examine(settings: Settings) -> AsyncIterator[Finding]:
                 request_id="doctor",
             )
             began = loop.time()
+            begins(system)
             try:
                 await backend.check(context)
             except UpstreamError as error:

@@ -1,5 +1,8 @@
 """What the command line shows people: trees and progress, by rich."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -34,6 +37,20 @@ def explanation(explained: Explanation, *, ran: bool) -> RenderableType:
         for call in field.calls:
             branch.add(_possible(call))
     return Group(tree, *([Text(), _waterfall(explained)] if ran else []))
+
+
+@contextmanager
+def working(text: str) -> Iterator[Callable[[str], None]]:
+    """Show on a terminal that something is being done, and what, as the block says; nowhere else.
+
+    Ctrl-C ends it.
+    """
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield lambda _: None
+        return
+    with console.status(text) as status:
+        yield status.update
 
 
 def show(what: RenderableType) -> None:
