@@ -10,7 +10,7 @@ from peoplegraph.scopes import Scope
 class Caller:
     """Somebody who was let in, with what they may do; `name` is that of a key, or the subject of a token."""
 
-    __slots__ = ("grants", "kind", "name", "scopes")
+    __slots__ = ("alias", "grants", "kind", "name", "scopes")
 
     def __init__(self, name: str, kind: Literal["key", "token", "open"], scopes: Iterable[Scope]) -> None:
         self.name = name
@@ -18,13 +18,9 @@ class Caller:
         self.scopes = frozenset(scopes)
         self.grants = " ".join(sorted(self.scopes))
         """The scopes as text, which is looked up in less time than a set."""
-
-    @property
-    def alias(self) -> str:
+        called = hashlib.sha256(name.encode()).hexdigest()[:12] if kind == "token" else name
+        self.alias = f"{kind} {called}"
         """What the log may call it: the subject of a token may be somebody's name, and is digested."""
-        if self.kind != "token":
-            return str(self)
-        return f"token {hashlib.sha256(self.name.encode()).hexdigest()[:12]}"
 
     def __repr__(self) -> str:
         return f"<Caller {self}: {self.grants}>"

@@ -46,6 +46,8 @@ class Seen(msgspec.Struct):
 
     def called(self, trail: Trail) -> None:
         """Take note of the calls."""
+        if not trail.steps:
+            return
         made = sum(step.source is Source.UPSTREAM for step in trail.steps)
         self.calls += made
         self.saved += len(trail.steps) - made
