@@ -3,7 +3,6 @@
 import asyncio
 import gc
 import logging
-import multiprocessing
 import signal
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
@@ -11,7 +10,6 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import uvicorn
-from prometheus_client.multiprocess import mark_process_dead
 from starlette.applications import Starlette
 
 from peoplegraph.app import create_app
@@ -39,7 +37,7 @@ def serve(settings: Settings) -> None:
             share_metrics_in(stack.enter_context(TemporaryDirectory(prefix="peoplegraph-metrics-")))
         if settings.metrics.port:
             host, port = settings.metrics.host, settings.metrics.port
-            stack.enter_context(metrics.served(host, port, of_all_workers=settings.workers > 1))
+            stack.enter_context(metrics.served(host, port))
         uvicorn.run(
             "peoplegraph.serving:worker",
             factory=True,
@@ -68,8 +66,7 @@ def worker() -> Gateway:
         with _signals(gateway, settings.drain_s), _spans_sent(settings):
             async with inner(app) as state:
                 yield state
-        if settings.workers > 1:
-            mark_process_dead(multiprocessing.current_process().pid)  # type: ignore[no-untyped-call]
+        metrics.ended()
 
     gateway.router.lifespan_context = lifespan
     gc.collect()

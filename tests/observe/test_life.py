@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 import json
+import os
 import re
 import signal
 from asyncio.subprocess import Process
@@ -37,11 +38,13 @@ class Served:
     async def event(self, pattern: str) -> dict[str, Any]:
         """Wait for an event of the log that matches, and return it."""
         async with asyncio.timeout(30):
-            while True:
-                for event in self.events:
-                    if re.search(pattern, event["event"]):
-                        return event
+            while not (found := self.events_of(pattern)):  # noqa: ASYNC110  # a log has no event
                 await asyncio.sleep(0.02)
+        return found[0]
+
+    def events_of(self, pattern: str) -> list[dict[str, Any]]:
+        """Return the events that match."""
+        return [event for event in self.events if re.search(pattern, event["event"])]
 
     async def ended(self) -> int:
         """Wait for its end; return the exit code."""
@@ -221,7 +224,7 @@ def total(text: str, name: str) -> float:
 
 
 async def test_several_workers_have_one_view(environment: dict[str, str]) -> None:
-    """Whichever worker is asked tells what all have counted, on the port of the metrics, too."""
+    """Whichever worker is asked tells what all have counted, on the port of the metrics, too; one may be killed."""
     port = free_port()
     async with serving("--workers", "2", **environment, PEOPLEGRAPH_METRICS_PORT=str(port)) as served:
         asked = 0
@@ -237,6 +240,17 @@ async def test_several_workers_have_one_view(environment: dict[str, str]) -> Non
             views.append((await client.get(f"http://127.0.0.1:{port}/metrics")).text)
         assert {total(view, "peoplegraph_operations_total") for view in views} == {asked}
         assert total(views[-1], "peoplegraph_upstream_slots") == 2 * (100 + 100 + 20)
+        worker = int(served.events_of("Started server process")[0]["event"].split("[")[1][:-1])
+        os.kill(worker, signal.SIGKILL)
+        await served.event("died")
+        async with httpx.AsyncClient(base_url=served.url) as client, asyncio.timeout(30):
+            while True:
+                view = (await client.get(f"http://127.0.0.1:{port}/metrics")).text
+                if total(view, "peoplegraph_ready") == 2:
+                    break
+                assert total(view, "peoplegraph_ready") < 2
+                await asyncio.sleep(0.05)
+        assert total(view, "peoplegraph_operations_total") == asked
         served.process.send_signal(signal.SIGTERM)
         assert await served.ended() == 0
 

@@ -3,14 +3,18 @@
 With several workers each writes to files that `PROMETHEUS_MULTIPROC_DIR` names, and any of them tells of all.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
+from multiprocessing import current_process
 
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram, start_http_server
 from prometheus_client.exposition import choose_encoder
-from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.metrics_core import Metric
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+from prometheus_client.registry import Collector
 
+from peoplegraph.settings import is_running, shared_metrics
 from peoplegraph.systems import System
 
 MAX_NAMES = 100
@@ -164,10 +168,10 @@ def declined(reason: str) -> Counter:
 
 
 @contextmanager
-def served(host: str, port: int, *, of_all_workers: bool) -> Iterator[None]:
+def served(host: str, port: int) -> Iterator[None]:
     """Let anybody who reaches a port of their own read the metrics, until the block ends. Raises `OSError`."""
     try:
-        server, thread = start_http_server(port, host, _registry(of_all_workers=of_all_workers))
+        server, thread = start_http_server(port, host, _everything())
     except OSError as error:
         raise OSError(f"cannot listen on {host}:{port}: {error.strerror}") from None
     try:
@@ -178,15 +182,40 @@ def served(host: str, port: int, *, of_all_workers: bool) -> Iterator[None]:
         thread.join()
 
 
-def exposition(accept: str, *, of_all_workers: bool) -> tuple[bytes, str]:
+def exposition(accept: str) -> tuple[bytes, str]:
     """Return the metrics in the form that a scraper accepts, and its content type."""
     encode, content_type = choose_encoder(accept)
-    return encode(_registry(of_all_workers=of_all_workers)), content_type
+    return encode(_registry()), content_type
 
 
-def _registry(*, of_all_workers: bool) -> CollectorRegistry:
-    if not of_all_workers:
+def ended() -> None:
+    """Take the gauges of this process from those of all, where they are shared: it is about to end."""
+    if shared_metrics() is not None:
+        mark_process_dead(current_process().pid)  # type: ignore[no-untyped-call]
+
+
+def _registry() -> CollectorRegistry:
+    folder = shared_metrics()
+    if folder is None:
         return REGISTRY
+    for file in folder.glob("gauge_live*_*.db"):
+        pid = int(file.stem.rpartition("_")[2])
+        if not is_running(pid):  # it was killed
+            mark_process_dead(pid)  # type: ignore[no-untyped-call]
     registry = CollectorRegistry()
     MultiProcessCollector(registry)  # type: ignore[no-untyped-call]  # it has no annotations
     return registry
+
+
+def _everything() -> CollectorRegistry:
+    registry = CollectorRegistry()
+    registry.register(_Everything())
+    return registry
+
+
+class _Everything(Collector):
+    """What is there at the time of asking."""
+
+    def collect(self) -> Iterable[Metric]:
+        """Collect from the process, or from all."""
+        return _registry().collect()

@@ -35,10 +35,12 @@ from peoplegraph.settings.callers import ApiKey, ApiKeys, Hosts, JwtSettings, Or
 from peoplegraph.settings.environment import (
     PREFIX,
     SettingsError,
+    is_running,
     pass_on,
     proxy_for,
     setting_files,
     share_metrics_in,
+    shared_metrics,
 )
 from peoplegraph.settings.operating import CHANGEABLE, LogFormat, LogSettings, OperatingSettings
 from peoplegraph.systems import System
@@ -57,10 +59,12 @@ __all__ = [
     "TrustMode",
     "UpstreamEngine",
     "is_loopback",
+    "is_running",
     "pass_on",
     "proxy_for",
     "setting_files",
     "share_metrics_in",
+    "shared_metrics",
     "unknown_variables",
     "variables",
 ]

@@ -35,6 +35,23 @@ def share_metrics_in(folder: str) -> None:
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
 
 
+def shared_metrics() -> Path | None:
+    """Return the folder that the metrics of several processes are in, if they are."""
+    folder = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
+    return Path(folder) if folder else None
+
+
+def is_running(pid: int) -> bool:
+    """Whether there is a process with this id."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True  # somebody else's
+    return True
+
+
 def proxy_for(url: str) -> str | None:
     """Return the proxy that the environment names for a URL (`HTTPS_PROXY` and so on, less `NO_PROXY`), if any.
 

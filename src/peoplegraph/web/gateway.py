@@ -119,13 +119,7 @@ class Gateway(Starlette):
         return self.front.hosts.allow(scope["headers"]) or (scope["type"] == "http" and scope["path"] in PROBES)
 
     async def _metrics(self, request: Request) -> Response:
-        settings = self.front.settings
-        return await exposed(
-            request,
-            self.front.gate,
-            to_everybody=settings.shows_metrics,
-            of_all_workers=settings.workers > 1,
-        )
+        return await exposed(request, self.front.gate, to_everybody=self.front.settings.shows_metrics)
 
 
 class _Delegate:

@@ -61,7 +61,7 @@ class Health:
         return JSONResponse(body, 200 if status == "ready" else 503, headers=_NO_STORE)
 
 
-async def exposed(request: Request, gate: Gate, *, to_everybody: bool, of_all_workers: bool) -> Response:
+async def exposed(request: Request, gate: Gate, *, to_everybody: bool) -> Response:
     """Answer with the metrics, if who asks may read them."""
     if not to_everybody:
         address = request.client.host if request.client else ""
@@ -74,5 +74,5 @@ async def exposed(request: Request, gate: Gate, *, to_everybody: bool, of_all_wo
             return PlainTextResponse("The keys to check the token with cannot be had for now\n", 503, _NO_STORE)
         if Scope.METRICS not in caller.scopes:
             return PlainTextResponse("This needs the scope `metrics`\n", 403, headers=_NO_STORE)
-    body, content_type = metrics.exposition(request.headers.get("accept", ""), of_all_workers=of_all_workers)
+    body, content_type = metrics.exposition(request.headers.get("accept", ""))
     return Response(body, headers={"Content-Type": content_type, **_NO_STORE})

@@ -177,6 +177,7 @@ class _Connection:
         except KeysUnavailable:
             raise Closed(4403, "Forbidden: the keys to check the token with cannot be had for now") from None
         if quota.sockets >= self._sockets.most:
+            metrics.limits("sockets").inc()
             raise Closed(4429, "Too many connections")
         quota.sockets += 1
         self._quota = quota
@@ -199,6 +200,7 @@ class _Connection:
         if operation_id in self._tasks:
             raise Closed(4409, "Subscriber for this id already exists")
         if len(self._tasks) + self._unwanted >= self._sockets.most_operations:
+            metrics.limits("socket_operations").inc()
             raise Closed(4429, "Too many operations")
         self._tasks[operation_id] = asyncio.create_task(self._answer(operation_id, message.get("payload")))
 
