@@ -17,18 +17,21 @@ import typer
 from graphql import GraphQLError
 from pydantic import SecretStr, ValidationError
 
-from peoplegraph import explaining, serving
 from peoplegraph.access.api_keys import new_key
 from peoplegraph.access.trust import TrustError, files_in, manifest, read_texts
 from peoplegraph.app import build_engine, check_files, create_app
-from peoplegraph.changes import SchemaError
-from peoplegraph.doctor import examine
+from peoplegraph.commands import explain as explaining
+from peoplegraph.commands.changes import SchemaError
+from peoplegraph.commands.doctor import examine
+from peoplegraph.commands.recorded import RecordedError, read_operations
+from peoplegraph.commands.serve import UVICORN
+from peoplegraph.commands.serve import serve as serve_gateway
+from peoplegraph.commands.terminal import explanation, show, working
+from peoplegraph.commands.verdict import COUNTS, FailOn, compare
 from peoplegraph.observe import logs
-from peoplegraph.recorded import RecordedError, read_operations
 from peoplegraph.sandbox import Running, Sandbox
 from peoplegraph.sandbox.faults import Fault, FaultError, parse
-from peoplegraph.sandbox.serving import listen
-from peoplegraph.sandbox.serving import serving as serving_apps
+from peoplegraph.sandbox.serving import listen, serving
 from peoplegraph.schema import print_schema
 from peoplegraph.scopes import Scope
 from peoplegraph.settings import (
@@ -41,8 +44,6 @@ from peoplegraph.settings import (
     SettingsError,
     pass_on,
 )
-from peoplegraph.terminal import explanation, show, working
-from peoplegraph.verdict import COUNTS, FailOn, compare
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 
@@ -115,7 +116,7 @@ def serve(
     logs.configure(settings.log)
     check_files(settings)  # to say in one line what is wrong with them
     listen(settings.host, settings.port).close()
-    serving.serve(settings)
+    serve_gateway(settings)
 
 
 @app.command()
@@ -269,9 +270,9 @@ async def _demo(overrides: dict[str, Any], data: Path | None) -> None:
         systems = {name: {**block, "credential": CredentialMode.GATEWAY} for name, block in running.blocks.items()}
         settings = Settings.load(**overrides, **systems, current_assignee=CurrentAssignee.KEY_OWNER)
         logs.configure(settings.log)
-        async with serving_apps(
-            (create_app(settings),), settings.host, settings.port, lifespan="on", **serving.UVICORN
-        ) as (server,):
+        async with serving((create_app(settings),), settings.host, settings.port, lifespan="on", **UVICORN) as (
+            server,
+        ):
             _print(f"GraphiQL: {server.url}/graphql\n\nA query to try:\n\n{DEMO_QUERY}\n\nCtrl-C ends it.")
             await stop.wait()
 

@@ -16,11 +16,11 @@ import pytest
 from hypothesis import HealthCheck, event, settings
 
 from peoplegraph import create_app
+from peoplegraph.commands.serve import UVICORN
 from peoplegraph.sandbox import Sandbox, collections, disputes, rpm
 from peoplegraph.sandbox.serving import serving
 from peoplegraph.sandbox.store import Store
 from peoplegraph.scopes import DATA, Scope
-from peoplegraph.serving import UVICORN
 from tests.gateway import settings_for
 
 KEY = "pgk_planted-key-of-a-caller"

@@ -11,10 +11,10 @@ from pydantic import SecretStr
 from peoplegraph import create_app
 from peoplegraph.access.caller import Caller
 from peoplegraph.access.quotas import Quota
+from peoplegraph.commands.serve import UVICORN
 from peoplegraph.observe.requests import Seen
 from peoplegraph.sandbox.serving import serving
 from peoplegraph.scopes import DATA
-from peoplegraph.serving import UVICORN
 from peoplegraph.settings import Settings, SettingsError, variables
 from peoplegraph.web.asking import Asking
 from tests.conftest import MakeGateway

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from peoplegraph import create_app
+from peoplegraph.commands.serve import UVICORN
 from peoplegraph.sandbox import Blocks
 from peoplegraph.sandbox.serving import serving
-from peoplegraph.serving import UVICORN
 from peoplegraph.web.protocol import GRAPHQL, JSON, RequestError, decoded, media_type
 from tests.conftest import MakeGateway
 from tests.gateway import Gateway, settings_for

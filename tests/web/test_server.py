@@ -10,9 +10,9 @@ import uvicorn
 from uvicorn.server import ServerState
 
 from peoplegraph import create_app
+from peoplegraph.commands.serve import UVICORN
 from peoplegraph.sandbox import Blocks
 from peoplegraph.sandbox.serving import serving
-from peoplegraph.serving import UVICORN
 from peoplegraph.web.server import Protocol, SocketProtocol
 from tests.gateway import settings_for
 

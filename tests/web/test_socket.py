@@ -15,10 +15,10 @@ from websockets.typing import Subprotocol
 
 from peoplegraph import create_app
 from peoplegraph.access.api_keys import new_key
+from peoplegraph.commands.serve import UVICORN
 from peoplegraph.sandbox import Blocks, Sandbox
 from peoplegraph.sandbox.serving import serving
 from peoplegraph.scopes import DATA, Scope
-from peoplegraph.serving import UVICORN
 from tests.gateway import settings_for
 from tests.scripted import http, scripted
 

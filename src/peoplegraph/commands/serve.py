@@ -39,7 +39,7 @@ def serve(settings: Settings) -> None:
             host, port = settings.metrics.host, settings.metrics.port
             stack.enter_context(metrics.served(host, port))
         uvicorn.run(
-            "peoplegraph.serving:worker",
+            "peoplegraph.commands.serve:worker",
             factory=True,
             host=settings.host,
             port=settings.port,

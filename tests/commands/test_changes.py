@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from graphql import parse, print_ast
 
-from peoplegraph.changes import Change, SchemaError, Weight, find_changes, read_schema
-from peoplegraph.recorded import Recorded, RecordedError, find_hits, read_operations, uses
+from peoplegraph.commands.changes import Change, SchemaError, Weight, find_changes, read_schema
+from peoplegraph.commands.recorded import Recorded, RecordedError, find_hits, read_operations, uses
+from peoplegraph.commands.verdict import FailOn, compare
 from peoplegraph.schema import print_schema
-from peoplegraph.verdict import FailOn, compare
 
 BASE = """\
 directive @requiresScope(scope: String!) on FIELD_DEFINITION

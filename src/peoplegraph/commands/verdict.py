@@ -5,8 +5,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from peoplegraph.changes import Change, Weight, find_changes, read_schema
-from peoplegraph.recorded import Findings, Recorded, find_hits
+from peoplegraph.commands.changes import Change, Weight, find_changes, read_schema
+from peoplegraph.commands.recorded import Findings, Recorded, find_hits
 
 
 class FailOn(StrEnum):

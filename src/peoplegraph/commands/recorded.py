@@ -29,7 +29,7 @@ from graphql import (
 
 from peoplegraph.access.documents import parse_manifest
 from peoplegraph.access.trust import files_in, read_texts
-from peoplegraph.changes import Change
+from peoplegraph.commands.changes import Change
 
 
 class RecordedError(Exception):

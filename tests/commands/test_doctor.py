@@ -6,7 +6,7 @@ import ssl
 import pytest
 import trustme
 
-from peoplegraph.doctor import examine
+from peoplegraph.commands.doctor import examine
 from peoplegraph.sandbox import Blocks, Sandbox
 from tests.gateway import settings_for
 from tests.scripted import http, scripted
