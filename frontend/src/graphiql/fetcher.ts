@@ -23,7 +23,9 @@ export async function ask(parameters: Parameters, options?: { headers?: Record<s
   setLastRun({ state: "running" });
   let told: Explanation | Refusal | null = null;
   try {
-    const answer = await post({ ...parameters, extensions: { explain: true } }, options?.headers);
+    const { query, variables } = parameters;
+    const body = { query, variables, operationName: operationName(parameters), extensions: { explain: true } };
+    const answer = await post(body, options?.headers);
     const { explain, ...extensions } = answer.extensions ?? {};
     told = (explain as Explanation | Refusal | undefined) ?? null;
     if (Object.keys(extensions).length) {
@@ -34,6 +36,11 @@ export async function ask(parameters: Parameters, options?: { headers?: Record<s
   } finally {
     setLastRun({ state: "done", told });
   }
+}
+
+/** Right after a change of tabs GraphiQL still has the name of the other tab's operation. */
+function operationName({ query, operationName: name }: Parameters): string | undefined {
+  return name && new RegExp(`\\b(query|mutation)\\s+${name}\\b`).test(query) ? name : undefined;
 }
 
 async function post(body: object, headers: Record<string, unknown> = {}): Promise<Answer> {

@@ -9,10 +9,13 @@ import { explorerPlugin } from "@graphiql/plugin-explorer";
 import { HISTORY_PLUGIN } from "@graphiql/plugin-history";
 import { GraphiQL } from "graphiql";
 import { createRoot } from "react-dom/client";
+import { passNonceOn } from "../monaco/policy";
 import { ask } from "./fetcher";
 import { EXPLAIN_PLUGIN } from "./panel";
 
 declare const README_TABS: { query: string }[];
+
+passNonceOn();
 
 const plugins = [HISTORY_PLUGIN, explorerPlugin(), EXPLAIN_PLUGIN];
 const container = document.getElementById("graphiql")!;

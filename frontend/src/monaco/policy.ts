@@ -1,10 +1,15 @@
-// What Monaco needs to live under a policy without 'unsafe-inline': see monacoUnderPolicy in plugins.mjs.
+// What Monaco and others need to live under a policy without 'unsafe-inline': see monacoUnderPolicy in plugins.mjs.
 
 const DEFERRED = "data-style";
 
 /** The nonce of the page, for `style` elements that are made at run time. */
 export function nonce(): string {
   return document.querySelector<HTMLElement>("meta[property=csp-nonce]")?.nonce ?? "";
+}
+
+/** Packages that make `style` elements look for the nonce there, too. */
+export function passNonceOn(): void {
+  (globalThis as { __webpack_nonce__?: string }).__webpack_nonce__ = nonce();
 }
 
 /** Name `style` attributes otherwise, in tags only: what is text in this HTML has no `<`. */
