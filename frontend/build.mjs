@@ -2,7 +2,7 @@
 // and manifest.json, which says what each page loads.
 
 import { createHash } from "node:crypto";
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { brotliCompressSync, constants, gzipSync } from "node:zlib";
@@ -82,6 +82,7 @@ for (const file of [...workers.outputFiles, ...pages.outputFiles]) {
   keep(nameOf(file.path), file.contents);
 }
 keep(iconFile, icon);
+copyFileSync(join(HERE, "src/dashboard/body.html"), join(OUT, "dashboard.html"));
 writeFileSync(join(OUT, "licences.txt"), licences(HERE, [workers.metafile, pages.metafile]));
 writeFileSync(join(OUT, "manifest.json"), `${JSON.stringify(manifest, null, 2)}\n`);
 console.log(`${readdirSync(OUT).length} files in ${OUT}`);

@@ -103,7 +103,7 @@ function CallRow({ call, endMs }: { call: Call; endMs: number }) {
         <span className="explain-what">
           {TITLES[call.system]} <code>{`${call.method} ${call.path}`}</code>
         </span>
-        <span className={failed ? "explain-status failed" : "explain-status"}>{call.status ?? call.code ?? "–"}</span>
+        <span className={failed ? "explain-status failed" : "explain-status"}>{call.status ?? "✕"}</span>
         <span className="explain-time">{milliseconds(call.durationMs)}</span>
       </div>
       <div className="explain-track" aria-hidden="true">
@@ -112,7 +112,12 @@ function CallRow({ call, endMs }: { call: Call; endMs: number }) {
           style={{ left: `${(100 * call.startMs) / endMs}%`, width: `${(100 * call.durationMs) / endMs}%` }}
         />
       </div>
-      {notes.length > 0 && <p className="explain-notes">{notes.join(" · ")}</p>}
+      {(notes.length > 0 || call.code) && (
+        <p className="explain-notes">
+          {call.code && <strong>{call.code}</strong>}
+          {[call.code ? "" : null, ...notes].filter((note) => note !== null).join(" · ")}
+        </p>
+      )}
     </li>
   );
 }
