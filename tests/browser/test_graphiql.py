@@ -2,12 +2,12 @@
 
 import re
 from hashlib import sha256
-from typing import Any
 
 import pytest
-from playwright.async_api import Locator, Route, expect
+from playwright.async_api import Locator, expect
 
 from peoplegraph.sandbox import Sandbox
+from peoplegraph.sandbox.faults import parse
 from peoplegraph.scopes import Scope
 from tests.browser.conftest import OpenTab, Serve
 from tests.browser.tab import Tab
@@ -15,84 +15,6 @@ from tests.test_docs import EXAMPLES
 
 QUERY, CONNECTION, ERROR, MUTATION = "RepresentativeAndRep", "Representative", "RepsAndNode", "UpdateAssigneeAnd"
 KEY = "pgk_a-key-of-a-caller"
-
-EXPLAINED: dict[str, Any] = {
-    "operation": {"name": QUERY, "type": "query", "hash": "0f3a9c", "compiled": True, "declined": None},
-    "durationMs": 41.2,
-    "atWorst": {
-        "calls": 6,
-        "fields": [
-            {
-                "path": ["representative"],
-                "field": "Query.representative",
-                "dependsOn": [],
-                "calls": [
-                    {
-                        "system": "COLLECTIONS",
-                        "method": "GET",
-                        "path": "/representatives/{reference}",
-                        "atWorst": 1,
-                        "how": "one for each distinct reference",
-                        "keptS": 2.0,
-                    }
-                ],
-            },
-            {
-                "path": ["representative", "assignee"],
-                "field": "Representative.assignee",
-                "dependsOn": ["representative"],
-                "calls": [
-                    {
-                        "system": "DISPUTES",
-                        "method": "GET",
-                        "path": "/assignees/by-email/{assigneeEmail}",
-                        "atWorst": 4,
-                        "how": "one for each distinct email address",
-                        "keptS": 2.0,
-                    }
-                ],
-            },
-        ],
-    },
-    "calls": [
-        {
-            "system": system,
-            "method": method,
-            "path": path,
-            "source": source,
-            "attempt": attempt,
-            "status": status,
-            "code": code,
-            "startMs": start_ms,
-            "durationMs": duration_ms,
-            "bytes": size,
-        }
-        for system, method, path, source, attempt, status, code, start_ms, duration_ms, size in (
-            ("COLLECTIONS", "GET", "/representatives/{reference}", "upstream", 1, 200, None, 0.4, 21.3, 812),
-            ("RPM", "POST", "/Rep", "upstream", 1, None, "UPSTREAM_TIMEOUT", 0.6, 12.0, None),
-            ("RPM", "POST", "/Rep", "upstream", 2, 200, None, 14.2, 9.7, 1930),
-            ("DISPUTES", "GET", "/departments", "cache", 1, 200, None, 22.0, 0.0, 640),
-            ("DISPUTES", "GET", "/assignees/by-email/{assigneeEmail}", "shared", 1, 200, None, 22.1, 18.4, 900),
-        )
-    ],
-}
-
-
-async def explaining(tab: Tab, told: dict[str, Any]) -> None:
-    """Let the gateway tell of its runs, where it is asked to."""
-
-    async def fulfill(route: Route) -> None:
-        asked = route.request.post_data_json
-        if asked is None:  # the page
-            await route.fallback()
-            return
-        reply = await route.fetch()
-        body = await reply.json()
-        if asked.get("extensions", {}).get("explain"):
-            body["extensions"] = {**body.get("extensions", {}), "explain": told}
-        await route.fulfill(response=reply, json=body)
-
-    await tab.page.route(lambda url: url.endswith("/graphql"), fulfill)
 
 
 async def opened(tab: Tab, operation: str = QUERY) -> None:
@@ -197,40 +119,44 @@ async def test_an_error(open_tab: OpenTab) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-async def test_the_waterfall(open_tab: OpenTab, scheme: str) -> None:
-    """The panel has a bar for each call, where it came from and how it ended; the response has none of it."""
-    tab = await open_tab(color_scheme=scheme)
-    await explaining(tab, EXPLAINED)
+async def test_the_waterfall(open_tab: OpenTab, serve: Serve, sandbox: Sandbox, scheme: str) -> None:
+    """The panel has a bar for each call and attempt, where it came from and how it ended; the response has none."""
+    await sandbox.switch([parse("rpm:error,status=503,times=1")])
+    kept = {"cache_ttl_s": 60}
+    tab = await open_tab(await serve(collections=kept, disputes=kept), color_scheme=scheme)
     await opened(tab)
     await tab.by("button", re.compile("Explain")).click()
     panel = tab.by("region", "Explain")
     await expect(panel).to_contain_text("Run an operation")
     await run(tab)
-    await expect(panel).to_contain_text("5 calls, 1 from cache, 41 ms; at worst 6")
+    await expect(panel).to_contain_text(re.compile(r"6 calls, 0 from cache, \d+ ms; at worst \d+"))
     rows = panel.locator(".explain-calls > li")
-    await expect(rows).to_have_count(5)
-    await expect(rows.nth(1)).to_contain_text("UPSTREAM_TIMEOUT")
-    await expect(rows.nth(2)).to_contain_text("attempt 2")
-    await expect(rows.nth(3)).to_contain_text("from the cache")
-    await expect(rows.nth(4)).to_contain_text("shared with another request")
-    first, last = [await rows.nth(number).locator(".explain-bar").bounding_box() for number in (0, 4)]
+    await expect(rows).to_have_count(6)
+    await expect(rows.filter(has_text="503")).to_contain_text("RPM POST /Rep")
+    again = rows.filter(has_text="attempt 2")
+    await expect(again).to_contain_text("200")
+    first, last = [await row.locator(".explain-bar").bounding_box() for row in (rows.first, again)]
     assert first is not None
     assert last is not None
     assert first["x"] < last["x"]
-    await expect(panel.locator(".explain-tree ul li")).to_contain_text("GET /assignees/by-email/{assigneeEmail}")
+    worst = panel.locator(".explain-tree > li", has_text="Query.representative")
+    await expect(worst.locator("ul").first).to_contain_text("GET /assignees/{assigneeId}")
     await expect(response(tab)).to_contain_text('"Edsger Eriksen"')
     await expect(response(tab)).not_to_contain_text("explain")
     await tab.screenshot(f"graphiql-explain-{scheme}")
+    await run(tab)
+    await expect(panel).to_contain_text("5 calls, 4 from cache")
+    await expect(rows.filter(has_text="from the cache")).to_have_count(4)
+    await tab.screenshot(f"graphiql-explain-cache-{scheme}")
 
 
-async def test_who_may_not_have_an_explanation(open_tab: OpenTab) -> None:
+async def test_who_may_not_have_an_explanation(open_tab: OpenTab, serve: Serve) -> None:
     """The panel says why there is none, and the answer is there as usual."""
-    tab = await open_tab()
-    await explaining(tab, {"code": "FORBIDDEN", "message": "This needs the scope explain"})
+    tab = await open_tab(await serve(explain=False))
     await opened(tab)
     await tab.by("button", re.compile("Explain")).click()
     await run(tab)
-    await expect(tab.by("region", "Explain")).to_contain_text("FORBIDDEN This needs the scope explain")
+    await expect(tab.by("region", "Explain")).to_contain_text("FORBIDDEN")
     await expect(response(tab)).to_contain_text('"Edsger Eriksen"')
 
 

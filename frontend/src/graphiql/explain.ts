@@ -18,7 +18,7 @@ export interface Call {
 export interface FieldCalls {
   path: string[];
   field: string;
-  dependsOn: string[];
+  dependsOn: string[] | null;
   calls: {
     system: System;
     method: string;
@@ -26,6 +26,8 @@ export interface FieldCalls {
     atWorst: number;
     how: string;
     keptS: number | null;
+    /** Paths of which one is called in place of `path`. */
+    alternatives: string[];
   }[];
 }
 

@@ -130,14 +130,17 @@ function Field({ field, all }: { field: FieldCalls; all: FieldCalls[] }) {
         {field.path.join(".")} <small>{field.field}</small>
       </span>
       {field.calls.map((call, index) => (
-        <div className={`explain-worst system-${call.system}`} key={index}>
+        <div className={`explain-worst system-${call.system}${call.atWorst ? "" : " none"}`} key={index}>
           <span className="explain-dot" />
           <span>
-            {call.atWorst} × <code>{`${call.method} ${call.path}`}</code>
-            <small>
-              {call.how}
-              {call.keptS ? `; kept for ${call.keptS} s` : ""}
-            </small>
+            {call.atWorst ? `${call.atWorst} × ` : "No more: "}
+            <code>{[`${call.method} ${call.path}`, ...call.alternatives].join(" or ")}</code>
+            {call.how !== field.calls[index + 1]?.how && (
+              <small>
+                {call.how}
+                {call.keptS ? `; kept for ${call.keptS} s` : ""}
+              </small>
+            )}
           </span>
         </div>
       ))}
