@@ -66,6 +66,7 @@ async def open_tab(browser: Browser, serve: Serve) -> AsyncIterator[OpenTab]:
         context.set_default_timeout(20_000)
         tab = Tab(await context.new_page(), url or await serve(), expected)
         await tab.watch()
+        await context.route("**/metrics", lambda route: route.fulfill(body=""))
         tabs.append(tab)
         return tab
 

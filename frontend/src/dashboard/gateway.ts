@@ -1,6 +1,7 @@
 // Talks to the gateway, its GraphQL and its metrics, and puts what goes wrong into plain words.
 
 import { type System, TITLES } from "../shared/systems";
+import { askForCredential, credential } from "./credential";
 
 export interface Problem {
   message: string;
@@ -16,29 +17,8 @@ export interface Answer<Data> {
 /** The gateway wants a credential, or another one. */
 export class Unauthenticated extends Error {}
 
-/** There is nothing at this address of the gateway. */
-export class Missing extends Error {}
-
-const KEPT = "peoplegraph.credential";
-
-let onUnauthenticated: () => void = () => undefined;
-
-export function whenUnauthenticated(listener: () => void): void {
-  onUnauthenticated = listener;
-}
-
-/** The credential is kept for this tab, as long as it is open. */
-export function setCredential(credential: string | null): void {
-  if (credential) {
-    sessionStorage.setItem(KEPT, credential);
-  } else {
-    sessionStorage.removeItem(KEPT);
-  }
-}
-
-export function hasCredential(): boolean {
-  return sessionStorage.getItem(KEPT) !== null;
-}
+/** The metrics cannot be had, and asking again does not help. */
+export class NoMetrics extends Error {}
 
 export async function ask<Data>(query: string, variables: object = {}): Promise<Answer<Data>> {
   const response = await send("graphql", {
@@ -46,30 +26,37 @@ export async function ask<Data>(query: string, variables: object = {}): Promise<
     headers: { Accept: "application/json", "Content-Type": "application/json" },
     body: JSON.stringify({ query, variables }),
   });
+  if (response.status === 401) {
+    askForCredential();
+    throw new Unauthenticated();
+  }
   const body = (await response.json()) as { data?: Data | null; errors?: Problem[] };
   return { data: body.data ?? null, problems: body.errors ?? [] };
 }
 
 export async function metrics(): Promise<string> {
   const response = await send("metrics", {});
+  const why: Record<number, string> = {
+    401: "The gateway wants a credential before it tells how the systems are.",
+    403: "Your credential lacks the scope metrics, which it takes to see how the systems are.",
+    404: "This gateway has no metrics: nothing is known of how the systems are.",
+  };
+  if (why[response.status]) {
+    throw new NoMetrics(why[response.status]);
+  }
   if (!response.ok) {
-    throw new Missing(`the gateway answers ${response.status}`);
+    throw new Error(`The gateway answers ${response.status}.`);
   }
   return response.text();
 }
 
-async function send(path: string, init: RequestInit): Promise<Response> {
-  const credential = sessionStorage.getItem(KEPT);
+function send(path: string, init: RequestInit): Promise<Response> {
   const headers = new Headers(init.headers);
-  if (credential) {
-    headers.set("Authorization", `Bearer ${credential}`);
+  const kept = credential();
+  if (kept) {
+    headers.set("Authorization", `Bearer ${kept}`);
   }
-  const response = await fetch(new URL(path, location.href), { ...init, headers });
-  if (response.status === 401) {
-    onUnauthenticated();
-    throw new Unauthenticated("The gateway wants a credential.");
-  }
-  return response;
+  return fetch(new URL(path, location.href), { ...init, headers });
 }
 
 /** Say what went wrong, to people who do not know the codes. */

@@ -1,13 +1,14 @@
 // The dashboard: what is in the address after # decides which view is shown.
 
 import "./dashboard.css";
+import { credential, keepCredential } from "./credential";
 import { showDepartments } from "./departments";
 import { byId, element, fill } from "./dom";
-import { hasCredential, setCredential, Unauthenticated, whenUnauthenticated } from "./gateway";
+import { Unauthenticated } from "./gateway";
 import { showPerson } from "./person";
 import { showSystems } from "./systems";
 import { showTree } from "./tree";
-import { type Show, say } from "./view";
+import type { Show } from "./view";
 import { watchSystems } from "./watch";
 
 const VIEWS: Record<string, Show> = {
@@ -49,35 +50,11 @@ async function show(): Promise<void> {
   }
 }
 
-function askForCredential(): void {
-  const dialog = byId<HTMLDialogElement>("credential");
-  byId("credential-problem").hidden = !hasCredential();
-  setCredential(null);
-  if (!dialog.open) {
-    dialog.showModal();
-  }
-}
-
 function again(): void {
-  byId("forget").hidden = !hasCredential();
+  byId("forget").hidden = credential() === null;
   watchSystems();
   void show();
 }
-
-byId<HTMLFormElement>("credential-form").addEventListener("submit", (event) => {
-  event.preventDefault();
-  const input = byId<HTMLInputElement>("credential-text");
-  setCredential(input.value.trim());
-  input.value = "";
-  byId<HTMLDialogElement>("credential").close();
-  again();
-});
-
-byId("forget").addEventListener("click", () => {
-  setCredential(null);
-  say("The credential is forgotten.");
-  again();
-});
 
 document.querySelector(".skip")!.addEventListener("click", (event) => {
   event.preventDefault(); // what is after # is the view
@@ -91,7 +68,7 @@ if (graphiql) {
   link.hidden = false;
 }
 
-whenUnauthenticated(askForCredential);
+keepCredential(again);
 addEventListener("hashchange", () => void show());
 again();
 

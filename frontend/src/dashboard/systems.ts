@@ -1,6 +1,7 @@
 // The state of the three systems, live: breaker, calls, latency, errors, cache.
 
 import { type System, SYSTEMS, TITLES } from "../shared/systems";
+import { askForCredential } from "./credential";
 import { dot, element, fill } from "./dom";
 import { between, type Rates, type Reading } from "./metrics";
 import { sparkline } from "./sparkline";
@@ -17,12 +18,15 @@ const MEANS = [
 ];
 
 export const showSystems: Show = async (view) => {
-  const problem = element("p", { class: "problem", role: "alert", hidden: true });
+  const problem = element("div", { class: "problem", role: "alert", hidden: true });
   const cards = new Map(SYSTEMS.map((system) => [system, element("section", { class: "card live", "data-system": system })]));
   view.append(title("Systems", "The last minute, live."), problem, element("div", { class: "columns" }, ...cards.values()));
+  const use = element("button", { type: "button", class: "quiet", click: askForCredential }, "Use a credential");
   return onReading((watched) => {
     problem.hidden = watched.problem === null;
-    problem.textContent = watched.problem;
+    if (problem.firstChild?.textContent !== watched.problem) {
+      fill(problem, watched.problem, watched.ended && use); // once, since it is read out each time
+    }
     for (const [system, card] of cards) {
       draw(card, system, watched);
     }

@@ -2,7 +2,7 @@
 
 import { type System, SYSTEMS, TITLES } from "../shared/systems";
 import { byId, dot, element, fill } from "./dom";
-import { metrics, Unauthenticated } from "./gateway";
+import { metrics, NoMetrics } from "./gateway";
 import { parse, type Reading, readingOf } from "./metrics";
 import { at, say } from "./view";
 
@@ -11,9 +11,14 @@ const MOST_READINGS = 61;
 
 export const STATES = ["Closed", "Probing", "Open"] as const;
 
-export type Watched = { readings: Map<System, Reading[]>; problem: string | null };
+export interface Watched {
+  readings: Map<System, Reading[]>;
+  problem: string | null;
+  /** Whether nothing is asked for any more, until there is another credential. */
+  ended: boolean;
+}
 
-const watched: Watched = { readings: new Map(), problem: null };
+const watched: Watched = { readings: new Map(), problem: null, ended: false };
 const listeners = new Set<(watched: Watched) => void>();
 let timer: number | undefined;
 
@@ -26,6 +31,7 @@ export function onReading(listener: (watched: Watched) => void): () => void {
 /** Begin, or begin anew. */
 export function watchSystems(): void {
   clearTimeout(timer);
+  watched.ended = false;
   void read();
 }
 
@@ -42,10 +48,8 @@ async function read(): Promise<void> {
       }
       watched.problem = null;
     } catch (error) {
-      if (error instanceof Unauthenticated) {
-        return; // until there is a credential
-      }
-      watched.problem = `The gateway's metrics cannot be read: ${error instanceof Error ? error.message : String(error)}`;
+      watched.problem = error instanceof Error ? error.message : String(error);
+      watched.ended = error instanceof NoMetrics;
     }
     drawStrip();
     for (const listener of listeners) {
@@ -53,7 +57,9 @@ async function read(): Promise<void> {
     }
   }
   clearTimeout(timer);
-  timer = setTimeout(() => void read(), EVERY_MS);
+  if (!watched.ended) {
+    timer = setTimeout(() => void read(), EVERY_MS);
+  }
 }
 
 function tell(system: System, before: Reading | undefined, after: Reading): void {
@@ -85,7 +91,7 @@ function drawStrip(): void {
 }
 
 document.addEventListener("visibilitychange", () => {
-  if (!document.hidden && timer !== undefined) {
+  if (!document.hidden && !watched.ended) {
     watchSystems();
   }
 });
