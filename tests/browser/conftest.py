@@ -61,10 +61,12 @@ async def open_tab(browser: Browser, serve: Serve) -> AsyncIterator[OpenTab]:
     """Open tabs on a gateway, each with a profile of its own; at the end they must have been without error."""
     tabs: list[Tab] = []
 
-    async def start(url: str | None = None, expected: str | None = None, **options: Any) -> Tab:
+    async def start(
+        url: str | None = None, expected: str | None = None, allowed: str | None = None, **options: Any
+    ) -> Tab:
         context = await browser.new_context(**{"viewport": {"width": 1440, "height": 900}, **options})
         context.set_default_timeout(20_000)
-        tab = Tab(await context.new_page(), url or await serve(), expected)
+        tab = Tab(await context.new_page(), url or await serve(), expected, allowed)
         await tab.watch()
         await context.route("**/metrics", lambda route: route.fulfill(body=""))
         tabs.append(tab)

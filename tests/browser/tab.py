@@ -33,6 +33,8 @@ class Tab:
     """The gateway's."""
     expected: str | None = None
     """What errors in the console may match, if there may be any."""
+    allowed: str | None = None
+    """Another host that may be asked."""
     errors: list[str] = field(default_factory=list)
     foreign: list[str] = field(default_factory=list)
 
@@ -70,7 +72,7 @@ class Tab:
         self.errors.append(str(error))
 
     def _on_request(self, request: Request) -> None:
-        if is_foreign(request.url):
+        if is_foreign(request.url) and urlsplit(request.url).hostname != self.allowed:
             self.foreign.append(request.url)
 
 

@@ -37,7 +37,7 @@ class Pages:
         headers = {"X-Request-Id": request_id}
         files = self._files.get("graphiql")
         if files is None:
-            return _response(self._from_cdn(nonce), _policy(nonce), headers)
+            return _response(self._from_cdn(nonce), _policy(nonce, "font-src data:"), headers)
         dashboard = ' data-dashboard="dashboard"' if self._has_dashboard else ""
         body = f'<div id="graphiql"{dashboard}><p class="pg-loading">GraphiQL is loading…</p></div>'
         # Monaco's style sheets have their icons in them, and so do those of the squiggles under mistakes.
