@@ -177,7 +177,7 @@ function card(column: Column, columns: Column[], place: URLSearchParams): HTMLEl
       "header",
       {},
       element("p", { class: "system" }, dot(system), TITLES[system]),
-      element("h3", { id: `name-${system}` }, column.name ?? (rows ? "No name" : "No record")),
+      element("h3", { id: `name-${system}` }, column.name ?? (rows ? "No name" : problems.length ? "Not known" : "No record")),
     ),
     ...problems.map(problem),
     rows && element("dl", {}, ...rows.map(row)),

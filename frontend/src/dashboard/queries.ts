@@ -1,4 +1,4 @@
-// What the dashboard asks: whole documents, so that they can be trusted documents.
+// What the dashboard asks: three documents, whose texts are always the same.
 
 export interface Phone {
   kind: string;

@@ -62,7 +62,7 @@ function draw(card: HTMLElement, system: System, { readings }: Watched): void {
       measure("Errors", percent(rates?.errorRate), steps.map((each) => each.errorRate ?? 0), (rates?.errorRate ?? 0) > 0),
       measure("Cache hits", percent(rates?.hitRate), steps.map((each) => each.hitRate ?? 0)),
       measure("Under way, waiting", last && last.inUse !== null ? `${last.inUse}, ${last.waiting ?? 0}` : null),
-      measure("Calls, retries, since the start", last ? `${figure(last.calls)}, ${figure(last.retries)}` : null),
+      measure("Calls, retries, in all", last ? `${figure(last.calls)}, ${figure(last.retries)}` : null),
     ),
   );
 }

@@ -70,11 +70,12 @@ function tell(system: System, before: Reading | undefined, after: Reading): void
 
 /** The three systems in a line, on every view. */
 function drawStrip(): void {
+  byId("strip").hidden = watched.ended;
   fill(
     byId("strip"),
     ...SYSTEMS.map((system) => {
       const breaker = watched.problem ? null : (watched.readings.get(system)?.at(-1)?.breaker ?? null);
-      const state = breaker === null ? "Unknown" : ["Well", "Probing", "Failing"][breaker]!;
+      const state = breaker === null ? "Unknown" : ["OK", "Probing", "Failing"][breaker]!;
       return element(
         "li",
         {},
