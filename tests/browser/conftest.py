@@ -10,9 +10,9 @@ import pytest
 from playwright.async_api import Browser, async_playwright
 
 from peoplegraph import create_app
-from peoplegraph.cli import UVICORN
 from peoplegraph.sandbox import Blocks, Sandbox
 from peoplegraph.sandbox.serving import serving
+from peoplegraph.serving import UVICORN
 from peoplegraph.web.assets import FOLDER, Assets
 from tests.browser.tab import ARGUMENTS, CHROMIUM, Tab
 from tests.gateway import settings_for
@@ -68,7 +68,6 @@ async def open_tab(browser: Browser, serve: Serve) -> AsyncIterator[OpenTab]:
         context.set_default_timeout(20_000)
         tab = Tab(await context.new_page(), url or await serve(), expected, allowed)
         await tab.watch()
-        await context.route("**/metrics", lambda route: route.fulfill(body=""))
         tabs.append(tab)
         return tab
 

@@ -3,6 +3,7 @@
 import re
 from hashlib import sha256
 
+import httpx
 import pytest
 from playwright.async_api import Locator, Route, expect
 
@@ -277,3 +278,37 @@ async def test_rates_are_what_happened_between_two_readings(open_tab: OpenTab) -
     assert 180 < int(text) <= 220  # 11 each three seconds
     await expect(disputes.locator("svg").first).to_be_visible(timeout=15_000)
     await tab.screenshot("dashboard-systems-rates")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_the_state_of_the_systems_is_live(
+    open_tab: OpenTab, serve: Serve, sandbox: Sandbox, scheme: str
+) -> None:
+    """What happens to the systems is seen within seconds, on every view."""
+    tab = await open_tab(await serve(), color_scheme=scheme)
+    await tab.open("/dashboard#systems=")
+    rpm, collections = (tab.page.locator(f".live[data-system={name}]") for name in ("RPM", "COLLECTIONS"))
+    await expect(rpm).to_contain_text("Breaker closed")
+    await sandbox.switch([parse("rpm:error,status=500")])
+    ids = range(1001, 1021)
+    query = " ".join(f"r{each}: rep(by: {{repId: {each}}}) {{ email }}" for each in ids)
+    people = " ".join(f'p{each}: representative(reference: "REP-0{each}") {{ email }}' for each in range(10, 30))
+    async with httpx.AsyncClient() as client:
+        await client.post(f"{tab.url}/graphql", json={"query": f"{{ {query} {people} }}"}, timeout=30)
+    await expect(rpm).to_contain_text("Breaker open", timeout=15_000)
+    await expect(rpm.locator("dd.bad")).to_contain_text("%")
+    await expect(collections.locator("dd").first).to_contain_text(re.compile("[1-9]"))
+    await expect(collections).to_contain_text("Errors0 %")
+    await tab.screenshot(f"dashboard-systems-{scheme}")
+    await tab.by("navigation", "Views").get_by_role("link", name="People").click()
+    await expect(tab.page.locator("#strip")).to_contain_text("RPMFailing")
+
+
+async def test_who_may_not_see_the_metrics(open_tab: OpenTab, serve: Serve) -> None:
+    """The view of the systems says which scope it takes, once, and everything else works."""
+    tab = await open_tab(await serve(metrics={"open": False}), expected="403")
+    await tab.open("/dashboard#systems=")
+    await expect(tab.page.get_by_role("alert")).to_contain_text("lacks the scope metrics")
+    await tab.open("/dashboard#person=REP-021")
+    await expect(card(tab, "COLLECTIONS")).to_contain_text("Radia Xu")
+    assert len(tab.errors) == 1
