@@ -1,6 +1,10 @@
 // The dashboard: what is in the address after # decides which view is shown.
 
-import "./dashboard.css";
+import "./styles/base.css";
+import "./styles/top.css";
+import "./styles/view.css";
+import "./styles/views.css";
+import "./styles/narrow.css";
 import { credential, keepCredential } from "./credential";
 import { showDepartments } from "./departments";
 import { byId, element, fill } from "./dom";
