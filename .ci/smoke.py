@@ -1,4 +1,4 @@
-"""Start `peoplegraph demo`, ask the query that it prints over real HTTP, and end it with Ctrl-C."""
+"""Start `peoplegraph demo`, ask its own query over real HTTP, look at its pages, and end it with Ctrl-C."""
 
 import json
 import re
@@ -28,6 +28,14 @@ try:
     print(json.dumps(answer))
     if "errors" in answer or None in answer["data"].values():
         sys.exit("demo did not answer its own query")
+    for path in ("/graphql", "/dashboard"):
+        page = urllib.request.Request(url.replace("/graphql", path), headers={"Accept": "text/html"})
+        html = urllib.request.urlopen(page, timeout=10).read().decode()
+        assets = re.findall(r'assets/[^"]+', html)
+        if not any(asset.endswith(".js") for asset in assets):
+            sys.exit(f"{path} has no assets of its own: the wheel was made without npm")
+        for asset in assets:
+            urllib.request.urlopen(url.replace("graphql", asset), timeout=10).read()
     demo.send_signal(signal.SIGINT)
     started = time.monotonic()
     code = demo.wait(10)

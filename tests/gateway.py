@@ -45,6 +45,11 @@ class Gateway:
         headers = {"apollo-require-preflight": "1", **request.pop("headers", {})}
         return await self._client.get("/graphql", headers=headers, **request)
 
+    async def page(self, path: str, **request: Any) -> httpx.Response:
+        """Get a path as a browser gets a page."""
+        headers = {"accept": "text/html,*/*;q=0.8", **request.pop("headers", {})}
+        return await self._client.get(path, headers=headers, **request)
+
     def from_address(self, address: str) -> httpx.AsyncClient:
         """Return a client whose requests come from an address."""
         return client_of(self._app, address)

@@ -25,11 +25,13 @@ from peoplegraph.settings import Settings, SettingsError, TrustMode, setting_fil
 from peoplegraph.systems import System
 from peoplegraph.upstream import Upstream, build_upstream
 from peoplegraph.web.asking import Asking, ReadHeaders
+from peoplegraph.web.assets import Assets
 from peoplegraph.web.gateway import Front, Gateway, for_other_origins
 from peoplegraph.web.graphql import Endpoint, deadline_s
 from peoplegraph.web.health import Health
 from peoplegraph.web.hosts import Hosts
 from peoplegraph.web.operations import Operations
+from peoplegraph.web.pages import Pages
 from peoplegraph.web.sharing import Sharing
 from peoplegraph.web.socket import Sockets
 
@@ -39,7 +41,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-def create_app(settings: Settings | None = None) -> Gateway:
+def create_app(settings: Settings | None = None, assets: Assets | None = None) -> Gateway:
     """Return the gateway as an ASGI application; without `settings` they are read from the environment.
 
     Its lifespan opens and closes the connections to the upstreams. Raises `SettingsError`.
@@ -76,13 +78,15 @@ def create_app(settings: Settings | None = None) -> Gateway:
         return changed(front, Settings.load(), opened)
 
     health = Health(monitor, breakers, needs_upstreams=settings.ready_needs_upstreams)
-    front = build_front(settings, opened)
+    front = build_front(settings, opened, assets=assets or Assets())
     files = Watched(setting_files() if reads_settings else (), lambda: None)
     gateway = Gateway(front, health, files, change if reads_settings else None, lifespan=lifespan)
     return gateway
 
 
-def build_front(settings: Settings, upstream: Callable[[], Upstream], old: Front | None = None) -> Front:
+def build_front(
+    settings: Settings, upstream: Callable[[], Upstream], old: Front | None = None, *, assets: Assets
+) -> Front:
     """Return what stands before the systems. What an `old` one knows and the settings leave as it is goes on."""
 
     def make_context(asking: Asking) -> Context:
@@ -116,6 +120,7 @@ def build_front(settings: Settings, upstream: Callable[[], Upstream], old: Front
     read_headers = ReadHeaders(
         (header for backend in BACKENDS for header in backend.credential_headers), traces=settings.traces
     )
+    pages = Pages(assets, has_graphiql=settings.has_graphiql, has_dashboard=settings.has_dashboard)
     endpoint = Endpoint(
         operations,
         gate,
@@ -124,7 +129,7 @@ def build_front(settings: Settings, upstream: Callable[[], Upstream], old: Front
         max_body_bytes=settings.max_body_bytes,
         max_batch=settings.max_batch,
         longest_s=settings.deadline_s,
-        has_graphiql=settings.has_graphiql,
+        graphiql=pages.graphiql if settings.has_graphiql else None,
     )
     sockets = Sockets(
         operations,
@@ -146,6 +151,7 @@ def build_front(settings: Settings, upstream: Callable[[], Upstream], old: Front
         gate=gate,
         quotas=quotas,
         operations=operations,
+        pages=pages,
         watched=[*gate.watched, *named.watched],
     )
 
@@ -158,7 +164,7 @@ def changed(front: Front, settings: Settings, upstream: Callable[[], Upstream]) 
     if settings == front.settings:
         return front
     log.info("the settings are read anew")
-    return build_front(settings, upstream, front)
+    return build_front(settings, upstream, front, assets=front.pages.assets)
 
 
 _GATE = ("api_keys", "keys_file", "jwt", "open", "open_to_network", "open_scopes")

@@ -95,6 +95,17 @@ async def test_graphiql_is_not_for_everybody(gateway_with: MakeGateway) -> None:
     assert "graphiql" not in reply.text
 
 
+async def test_the_dashboard_is_not_for_everybody(gateway_with: MakeGateway) -> None:
+    """Off loopback there is none, nor any assets, unless the settings say so."""
+    gateway, _ = await on_a_network(gateway_with)
+    assert (await gateway.page("/dashboard")).status_code == 404
+    assert (await gateway.page("/assets/x")).reason_phrase == "Not Found"
+    gateway, _ = await on_a_network(gateway_with, dashboard=True)
+    assert "Dashboard" in (await gateway.page("/dashboard")).text
+    gateway = await gateway_with(dashboard=False)
+    assert (await gateway.page("/dashboard")).status_code == 404
+
+
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "gateway.example"])  # noqa: S104
 def test_nobody_opens_a_network_by_mistake(blocks: Blocks, host: str) -> None:
     """Off loopback the start is refused without authentication, unless told twice; and without its names."""

@@ -166,6 +166,9 @@ class Settings(OperatingSettings):
     graphiql: bool | None = Field(
         default=None, description="Whether browsers get GraphiQL; by default on loopback only."
     )
+    dashboard: bool | None = Field(
+        default=None, description="Whether browsers get the dashboard; by default on loopback only."
+    )
     trusted_documents: TrustMode = Field(
         default=TrustMode.OFF,
         description="What becomes of documents that are not in the manifest, from callers without the scope "
@@ -250,6 +253,11 @@ class Settings(OperatingSettings):
     def has_graphiql(self) -> bool:
         """Whether browsers get GraphiQL."""
         return self.is_loopback if self.graphiql is None else self.graphiql
+
+    @property
+    def has_dashboard(self) -> bool:
+        """Whether browsers get the dashboard."""
+        return self.is_loopback if self.dashboard is None else self.dashboard
 
     @property
     def hosts(self) -> tuple[str, ...]:

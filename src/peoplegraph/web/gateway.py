@@ -22,6 +22,7 @@ from peoplegraph.web.graphql import Endpoint
 from peoplegraph.web.health import Health, exposed
 from peoplegraph.web.hosts import Hosts
 from peoplegraph.web.operations import Operations
+from peoplegraph.web.pages import Pages
 from peoplegraph.web.socket import Sockets
 
 PATH = "/graphql"
@@ -43,6 +44,7 @@ class Front:
     gate: Gate
     quotas: Quotas
     operations: Operations
+    pages: Pages
     watched: Collection[Watched[Any]]
     """The files that are read anew when they change."""
 
@@ -72,6 +74,8 @@ class Gateway(Starlette):
                 Route("/healthz", health.live),
                 Route("/readyz", health.ready),
                 Route("/metrics", self._metrics),
+                Route("/dashboard", _Delegate(lambda: self.front.pages.dashboard), methods=["GET"]),
+                Route("/assets/{name}", _Delegate(lambda: self.front.pages.asset), methods=["GET"]),
             ],
             **options,
         )

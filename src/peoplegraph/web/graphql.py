@@ -3,11 +3,11 @@
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from graphql import GraphQLError
 from starlette.requests import ClientDisconnect, Request
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from peoplegraph.access.caller import KeysUnavailable, Unauthenticated
 from peoplegraph.access.gate import Gate
@@ -16,7 +16,6 @@ from peoplegraph.engine import Operation, Result
 from peoplegraph.observe import metrics
 from peoplegraph.observe.requests import Seen
 from peoplegraph.web.asking import Asking, Headers, ReadHeaders, request_id_of
-from peoplegraph.web.graphiql import page
 from peoplegraph.web.operations import Operations, dumped, is_query, status_of
 from peoplegraph.web.protocol import (
     EVENTS,
@@ -49,7 +48,7 @@ class Endpoint:
         max_body_bytes: int = 1_000_000,
         max_batch: int = 0,
         longest_s: float = 10,
-        has_graphiql: bool = True,
+        graphiql: Callable[[str], ASGIApp] | None = None,
     ) -> None:
         self._operations = operations
         self._gate = gate
@@ -59,7 +58,7 @@ class Endpoint:
         self._longest_s = longest_s
         self._sharing = operations.sharing
         self._read_headers = read_headers
-        self._has_graphiql = has_graphiql
+        self._graphiql = graphiql
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; whatever is wrong with it is answered as a GraphQL error."""
@@ -72,9 +71,9 @@ class Endpoint:
         kind = JSON
         quota: Quota | None = None
         try:
-            if scope["method"] == "GET" and self._has_graphiql and _wants_page(accept, scope):
+            if scope["method"] == "GET" and self._graphiql is not None and _wants_page(accept, scope):
                 status = 200
-                await page(request_id)(scope, receive, send)
+                await self._graphiql(request_id)(scope, receive, send)
                 return
             kind = media_type(accept)
             caller = await self._gate.admit(headers.get("authorization"), address)
