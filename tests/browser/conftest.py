@@ -10,9 +10,9 @@ import pytest
 from playwright.async_api import Browser, async_playwright
 
 from peoplegraph import create_app
+from peoplegraph.commands.serve import UVICORN
 from peoplegraph.sandbox import Blocks, Sandbox
 from peoplegraph.sandbox.serving import serving
-from peoplegraph.serving import UVICORN
 from peoplegraph.web.assets import FOLDER, Assets
 from tests.browser.tab import ARGUMENTS, CHROMIUM, Tab
 from tests.gateway import settings_for

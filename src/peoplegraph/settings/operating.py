@@ -12,9 +12,9 @@ CHANGEABLE = frozenset(
     """
     api_keys keys_file jwt open open_to_network open_scopes allowed_hosts cors_origins introspection graphiql
     dashboard explain trusted_documents trusted_manifest persisted_queries max_body_bytes max_batch
-    max_document_tokens max_document_characters max_depth max_aliases max_root_fields max_directives max_upstream_calls
-    caller_requests_per_second caller_calls_per_minute caller_operations caller_sockets max_socket_operations
-    socket_init_s socket_idle_s
+    max_document_tokens max_document_characters max_depth max_aliases max_root_fields max_directives
+    max_upstream_calls caller_requests_per_second caller_calls_per_minute caller_operations caller_sockets
+    max_socket_operations socket_init_s socket_idle_s
     """.split()
 )
 """The settings that can change while the gateway runs: who may ask, and for how much."""
