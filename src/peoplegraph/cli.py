@@ -273,9 +273,8 @@ async def _demo(overrides: dict[str, Any], data: Path | None) -> None:
         async with serving((create_app(settings),), settings.host, settings.port, lifespan="on", **UVICORN) as (
             server,
         ):
-            _print(
-                f"GraphiQL: {server.url}/graphql\nDashboard: {server.url}/dashboard\n\nA query to try:\n\n{DEMO_QUERY}\n\nCtrl-C ends it."
-            )
+            _print(f"GraphiQL: {server.url}/graphql\nDashboard: {server.url}/dashboard")
+            _print(f"\nA query to try:\n\n{DEMO_QUERY}\n\nCtrl-C ends it.")
             await stop.wait()
 
 
