@@ -17,7 +17,7 @@ from peoplegraph.access.caller import KeysUnavailable, Unauthenticated
 from peoplegraph.access.quotas import TooMany
 from peoplegraph.observe import metrics
 from peoplegraph.sandbox.faults import CallFault, Fault
-from peoplegraph.scopes import DATA
+from peoplegraph.scopes import DATA, Scope
 from peoplegraph.settings import variables
 from peoplegraph.web.refusals import Ending, as_request_error
 from tests.conftest import MakeGateway
@@ -163,6 +163,12 @@ def test_the_readmes_table_of_queries_is_complete() -> None:
     listed = {name for cell in table("query") for name in re.findall(r"`(\w+)`", cell)}
     assert SCHEMA.query_type is not None
     assert SCHEMA.query_type.fields.keys() <= listed
+
+
+def test_every_scope_is_in_the_docs() -> None:
+    """The table in docs/security.md has each scope, and no other."""
+    listed = {name for cell in table("scope", SECURITY) for name in re.findall(r"`([^`]+)`", cell)}
+    assert listed == {str(scope) for scope in Scope}
 
 
 def test_the_promises_have_tests_and_settings() -> None:
