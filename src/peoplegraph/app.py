@@ -142,6 +142,7 @@ def build_front(
         init_s=settings.socket_init_s,
         idle_s=settings.socket_idle_s,
         writing=old.sockets.writing if old else None,
+        under_way=old.sockets.under_way if old else None,
     )
     return Front(
         settings=settings,
@@ -225,8 +226,9 @@ def build_explainer(settings: Settings) -> Explainer:
 
 
 def check_files(settings: Settings) -> None:
-    """Read the files that the settings name. Raises `SettingsError`."""
+    """Read the files that the settings name, and look whether what they need is there. Raises `SettingsError`."""
     Gate(settings)
+    _traces(settings)
     if settings.trusted_documents is not TrustMode.OFF:
         read_manifests(settings.trusted_manifest)
 

@@ -6,7 +6,7 @@ import logging
 import signal
 import sys
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from importlib.metadata import version as distribution_version
 from itertools import count
 from pathlib import Path
@@ -24,11 +24,11 @@ from peoplegraph.commands import explain as explaining
 from peoplegraph.commands.changes import SchemaError
 from peoplegraph.commands.doctor import examine
 from peoplegraph.commands.recorded import RecordedError, read_operations
-from peoplegraph.commands.serve import UVICORN
+from peoplegraph.commands.serve import UVICORN, spans_sent
 from peoplegraph.commands.serve import serve as serve_gateway
 from peoplegraph.commands.terminal import explanation, show, working
 from peoplegraph.commands.verdict import COUNTS, FailOn, compare
-from peoplegraph.observe import logs
+from peoplegraph.observe import logs, metrics
 from peoplegraph.sandbox import Running, Sandbox
 from peoplegraph.sandbox.faults import Fault, FaultError, parse
 from peoplegraph.sandbox.serving import listen, serving
@@ -266,10 +266,13 @@ async def _doctor(settings: Settings) -> bool:
 
 async def _demo(overrides: dict[str, Any], data: Path | None) -> None:
     stop = _stop_event()
-    async with _sandbox_running("127.0.0.1", 0, data) as running:
+    async with _sandbox_running("127.0.0.1", 0, data) as running, AsyncExitStack() as stack:
         systems = {name: {**block, "credential": CredentialMode.GATEWAY} for name, block in running.blocks.items()}
         settings = Settings.load(**overrides, **systems, current_assignee=CurrentAssignee.KEY_OWNER)
         logs.configure(settings.log)
+        stack.enter_context(spans_sent(settings))
+        if settings.metrics.port:
+            stack.enter_context(metrics.served(settings.metrics.host, settings.metrics.port))
         async with serving((create_app(settings),), settings.host, settings.port, lifespan="on", **UVICORN) as (
             server,
         ):

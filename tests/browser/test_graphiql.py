@@ -145,7 +145,7 @@ async def test_the_waterfall(open_tab: OpenTab, serve: Serve, sandbox: Sandbox, 
     await expect(response(tab)).not_to_contain_text("explain")
     await tab.screenshot(f"graphiql-explain-{scheme}")
     await run(tab)
-    await expect(panel).to_contain_text("5 calls, 4 from cache")
+    await expect(panel).to_contain_text("1 call, 4 from cache")
     await expect(rows.filter(has_text="from the cache")).to_have_count(4)
     await tab.screenshot(f"graphiql-explain-cache-{scheme}")
 

@@ -8,13 +8,16 @@ import re
 import signal
 from asyncio.subprocess import Process
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed
+from websockets.typing import Subprotocol
 
 from peoplegraph.sandbox import Blocks, Sandbox
 from peoplegraph.sandbox.faults import parse
@@ -140,6 +143,82 @@ async def test_what_is_under_way_is_finished(sandbox: Sandbox, environment: dict
         assert await served.ended() == 0
 
 
+@pytest.mark.parametrize("workers", ["1", "2"])
+async def test_a_signal_may_come_twice(sandbox: Sandbox, environment: dict[str, str], workers: str) -> None:
+    """SIGTERM goes to each process, and the parent passes it on: what is under way is finished all the same."""
+    await sandbox.switch([parse("collections:latency,ms=2000")])
+    async with serving("--workers", workers, **environment) as served:
+        async with httpx.AsyncClient(base_url=served.url) as client:
+            slow = asyncio.create_task(ask(client))
+            while not sandbox.ledger.calls:  # noqa: ASYNC110  # a list has no event
+                await asyncio.sleep(0.01)
+            pids = {served.process.pid, *map(pid_of, served.events_of("Started server process"))}
+            for _ in range(2):
+                for pid in pids:
+                    os.kill(pid, signal.SIGTERM)
+                await asyncio.sleep(0.3)
+            assert (await slow).json() == {"data": {"representative": {"reference": "REP-021"}}}
+        assert await served.ended() == 0
+
+
+async def test_who_is_in_a_hurry_asks_twice(sandbox: Sandbox, environment: dict[str, str]) -> None:
+    """A second Ctrl-C does not wait for what is under way."""
+    await sandbox.switch([parse("collections:latency,ms=8000")])
+    async with serving(**environment) as served, httpx.AsyncClient(base_url=served.url) as client:
+        slow = asyncio.create_task(ask(client))
+        while not sandbox.ledger.calls:  # noqa: ASYNC110  # a list has no event
+            await asyncio.sleep(0.01)
+        served.process.send_signal(signal.SIGINT)
+        await served.event("Shutting down")
+        served.process.send_signal(signal.SIGINT)
+        assert await asyncio.wait_for(served.process.wait(), 5) == 0
+        await asyncio.gather(slow, return_exceptions=True)
+
+
+async def test_what_is_under_way_on_a_websocket_is_finished(sandbox: Sandbox, environment: dict[str, str]) -> None:
+    """A query and a mutation have their answers before the connection is closed; none is begun any more."""
+    await sandbox.switch([parse("collections:latency,ms=1500")])
+    async with serving(**environment) as served:
+        url = served.url.replace("http", "ws") + "/graphql"
+        async with connect(url, subprotocols=[Subprotocol("graphql-transport-ws")]) as socket:
+            await socket.send('{"type": "connection_init"}')
+            assert json.loads(await socket.recv()) == {"type": "connection_ack"}
+            for name, query in (("query", QUERY), ("write", UPDATE)):
+                await socket.send(json.dumps({"type": "subscribe", "id": name, "payload": {"query": query}}))
+            while len(sandbox.ledger.calls) < 2:  # noqa: ASYNC110  # a list has no event
+                await asyncio.sleep(0.01)
+            served.process.send_signal(signal.SIGTERM)
+            await served.event("not ready any more")
+            await socket.send(json.dumps({"type": "subscribe", "id": "late", "payload": {"query": QUERY}}))
+            said = []
+            with suppress(ConnectionClosed):  # 1012: the service restarts
+                while True:
+                    said.append(json.loads(await socket.recv()))
+        answers = {each["id"]: each["payload"] for each in said if each["type"] in ("next", "error")}
+        assert answers["query"] == {"data": {"representative": {"reference": "REP-021"}}}
+        assert answers["write"] == {"data": {"updateRepresentative": {"errors": []}}}
+        assert answers["late"][0]["extensions"]["code"] == "SHUTTING_DOWN"
+        assert await served.ended() == 0
+
+
+async def test_a_signal_before_it_has_begun(environment: dict[str, str]) -> None:
+    """SIGHUP does not end a gateway that is about to begin."""
+    async with command("serve", "--port", "0", **environment) as process:
+        await asyncio.sleep(0.8)  # Python itself is ended by it: until then nobody hears
+        process.send_signal(signal.SIGHUP)
+        assert process.stderr is not None
+        async with asyncio.timeout(30):
+            while b"Uvicorn running on" not in await process.stderr.readline():
+                assert process.returncode is None
+        process.terminate()
+        assert await asyncio.wait_for(process.wait(), 30) == 0
+
+
+def pid_of(event: dict[str, Any]) -> int:
+    """Return the process that is told of."""
+    return int(event["event"].split("[")[1].rstrip("]"))
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 async def test_what_takes_longer_than_there_is_is_answered_503(
     sandbox: Sandbox, environment: dict[str, str], number: signal.Signals
@@ -196,6 +275,36 @@ async def test_settings_are_read_anew(environment: dict[str, str], tmp_path: Pat
         assert (await ask(client, authorization=f"Bearer {first}")).status_code == 200
 
 
+async def test_a_key_that_is_revoked_ends_on_websockets_too(environment: dict[str, str], tmp_path: Path) -> None:
+    """Who is connected asks by the settings of the time: a key that is gone is refused, another limit holds."""
+    config = tmp_path / "config.toml"
+    (key, known), (_, other) = (entry(name, Scope.REPRESENTATIVES_READ) for name in ("first", "second"))
+
+    def write(digest: str) -> None:
+        config.write_text(
+            f'[[api_keys]]\nname = "x"\nsha256 = "{digest}"\nscopes = ["representatives:read"]\n', encoding="utf-8"
+        )
+
+    write(known["sha256"])
+    async with serving(**environment, PEOPLEGRAPH_CONFIG=str(config)) as served:
+        url = served.url.replace("http", "ws") + "/graphql"
+        async with connect(url, subprotocols=[Subprotocol("graphql-transport-ws")]) as socket:
+            await socket.send(
+                json.dumps({"type": "connection_init", "payload": {"Authorization": f"Bearer {key}"}})
+            )
+            assert json.loads(await socket.recv()) == {"type": "connection_ack"}
+            subscribe = {"type": "subscribe", "id": "1", "payload": {"query": QUERY}}
+            await socket.send(json.dumps(subscribe))
+            assert json.loads(await socket.recv())["type"] == "next"
+            assert json.loads(await socket.recv())["type"] == "complete"
+            write(other["sha256"])
+            served.process.send_signal(signal.SIGHUP)
+            await served.event("the settings are read anew")
+            await socket.send(json.dumps(subscribe))
+            refused = json.loads(await socket.recv())
+    assert refused["payload"][0]["extensions"]["code"] == "UNAUTHENTICATED"
+
+
 async def test_no_request_is_dropped_while_settings_change(environment: dict[str, str], tmp_path: Path) -> None:
     """Whatever is under way while settings are read anew is answered as if they were not."""
     config = tmp_path / "config.toml"
@@ -240,8 +349,7 @@ async def test_several_workers_have_one_view(environment: dict[str, str]) -> Non
             views.append((await client.get(f"http://127.0.0.1:{port}/metrics")).text)
         assert {total(view, "peoplegraph_operations_total") for view in views} == {asked}
         assert total(views[-1], "peoplegraph_upstream_slots") == 2 * (100 + 100 + 20)
-        worker = int(served.events_of("Started server process")[0]["event"].split("[")[1][:-1])
-        os.kill(worker, signal.SIGKILL)
+        os.kill(pid_of(served.events_of("Started server process")[0]), signal.SIGKILL)
         await served.event("died")
         async with httpx.AsyncClient(base_url=served.url) as client, asyncio.timeout(30):
             while True:

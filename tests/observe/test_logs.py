@@ -1,5 +1,6 @@
 """The log: one event a request, failures with their system and reason, and nothing personal."""
 
+import asyncio
 import io
 import json
 import logging
@@ -92,7 +93,68 @@ async def test_failures_are_told(log: Log, gateway: Gateway) -> None:
         ("DISPUTES", "GET /assignees/by-email/{assigneeEmail}", "UPSTREAM_UNAVAILABLE"),
     }
     assert {event["request"] for event in warnings} == {reply.response.headers["x-request-id"]}
-    assert "RPM: status 503" in {event["event"] for event in warnings}
+    assert "RPM answers 503" in {event["event"] for event in warnings}
+
+
+async def test_an_error_with_http_200_is_a_failure(log: Log, gateway_with: MakeGateway) -> None:
+    """RPM's errors come with 200: the log and the metrics have what they mean, and explain has both."""
+    gateway = await gateway_with(rpm={"api_key": "wrong"})
+    query = {"query": "{ rep(by: { repId: 1011 }) { name } }", "extensions": {"explain": True}}
+    answer = (await gateway.post(json=query)).json()
+    (call,) = answer["extensions"]["explain"]["calls"]
+    assert (call["status"], call["code"]) == (200, "UPSTREAM_UNAUTHORIZED")
+    (warning,) = [event for event in log.events if event["level"] == "warning"]
+    assert (warning["outcome"], warning["event"]) == (
+        "UPSTREAM_UNAUTHORIZED",
+        "RPM answers 200, UPSTREAM_UNAUTHORIZED",
+    )
+    text = (await gateway.fetch("/metrics")).text
+    assert 'endpoint="POST /Rep",outcome="UPSTREAM_UNAUTHORIZED",system="RPM"' in text
+
+
+async def test_a_breaker_that_opens_is_told(log: Log, gateway: Gateway) -> None:
+    """Once, and again when the system is back; the calls that are not made are in the explanation."""
+    await gateway.sandbox.switch([parse("rpm:error,status=503")])
+    for number in range(25):
+        await gateway.ask("query ($id: Int!) { rep(by: { repId: $id }) { name } }", id=1001 + number)
+    assert len(log.of("RPM fails, and is not called for a while")) == 1
+    query = {"query": "{ rep(by: { repId: 1011 }) { name } }", "extensions": {"explain": True}}
+    (call,) = (await gateway.post(json=query)).json()["extensions"]["explain"]["calls"]
+    assert (call["source"], call["status"], call["code"]) == ("refused", None, "UPSTREAM_UNAVAILABLE")
+
+
+async def test_a_batch_is_one_request(log: Log, gateway_with: MakeGateway) -> None:
+    """Its calls are counted once, though its operations have them together; each error is its operation's."""
+    gateway = await gateway_with(max_batch=5)
+    batch = [
+        {"query": '{ representative(reference: "REP-021") { name } }', "extensions": {"explain": True}},
+        {"query": 'query Second { representative(reference: "REP-021") { name } node(id: "x") { id } }'},
+    ]
+    answers = (await gateway.post(json=batch)).json()
+    (event,) = log.of("request")
+    assert event["calls"] == 1
+    assert all(call["durationMs"] >= 0 for call in answers[0]["extensions"]["explain"]["calls"])
+    assert 'peoplegraph_errors_total{code="BAD_INPUT",operation="Second"}' in (await gateway.fetch("/metrics")).text
+
+
+async def test_who_shares_an_answer_is_told_like_anybody(log: Log, gateway: Gateway) -> None:
+    """An event of each request has the operation, and the errors, of the answer that it was given."""
+    await gateway.sandbox.switch([parse("rpm:latency,ms=200")])
+    query = {"query": 'query Same { rep(by: { repId: 1011 }) { name } node(id: "x") { id } }'}
+    await asyncio.gather(*(gateway.post(json=query) for _ in range(4)))
+    events = log.of("request")
+    assert [event["operation"] for event in events] == ["Same"] * 4
+    assert [event["codes"] for event in events] == [{"BAD_INPUT": 1}] * 4
+    assert sorted(event.get("shared", False) for event in events) == [False, True, True, True]
+    assert sum(event.get("calls", 0) for event in events) == 1
+
+
+async def test_long_names_are_cut(log: Log, gateway: Gateway) -> None:
+    """A name of 50,000 letters is told by its first hundred, and is no label."""
+    await gateway.ask(f"query {'N' * 50_000} {{ __typename }}")
+    (event,) = log.of("request")
+    assert event["operation"] == "N" * 100
+    assert "NNNNN" not in (await gateway.fetch("/metrics")).text
 
 
 async def test_nothing_personal_is_logged(log: Log, gateway: Gateway) -> None:
@@ -134,7 +196,8 @@ def test_people_get_it_pretty() -> None:
         logs.configure(LogSettings(format=LogFormat.PRETTY), stream)
         structlog.get_logger().info("request", status=200)
         try:
-            int("x")
+            secret = "planted"
+            int("x" + secret[:0])
         except ValueError:
             logging.getLogger("peoplegraph.x").exception("it failed")
     finally:
@@ -142,4 +205,5 @@ def test_people_get_it_pretty() -> None:
         root.handlers, root.level, audit.handlers, audit.propagate = before
     assert "status=200" in stream.getvalue()
     assert "ValueError: invalid literal" in stream.getvalue()
+    assert "'planted'" not in stream.getvalue().replace('secret = "planted"', "")
     assert not stream.getvalue().startswith("{")

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from peoplegraph.observe.requests import Seen
 from peoplegraph.web.sharing import Encoded, Sharing
 from tests.conftest import MakeGateway
 from tests.scripted import Scripted, http, scripted
@@ -57,6 +58,14 @@ async def test_what_is_not_equal(gateway_with: MakeGateway, others: dict[str, An
     assert len(upstream.requests) == 2
 
 
+SEEN = Seen("id", "127.0.0.1", "http")
+
+
+def answer(body: bytes) -> Encoded:
+    """Return an answer of some request."""
+    return Encoded(200, body, SEEN)
+
+
 async def test_queries_that_never_wait_are_shared() -> None:
     """What is answered in one go, from what is kept, answers all that were there when it began."""
     sharing, executions = Sharing(10), 0
@@ -64,13 +73,13 @@ async def test_queries_that_never_wait_are_shared() -> None:
     async def execute() -> Encoded:
         nonlocal executions
         executions += 1
-        return (200, b"x")
+        return answer(b"x")
 
     async def ask() -> Encoded:
         shared = await sharing.join(("k",))
         return shared or await sharing.lead(("k",), execute())
 
-    assert list(await asyncio.gather(*(ask() for _ in range(10)))) == [(200, b"x")] * 10
+    assert list(await asyncio.gather(*(ask() for _ in range(10)))) == [answer(b"x")] * 10
     assert executions == 1
     await asyncio.sleep(0)
     assert repr(sharing) == "<Sharing 0 in flight>"
@@ -101,7 +110,7 @@ async def test_who_waited_for_what_was_given_up_is_answered() -> None:
 
     async def hangs() -> Encoded:
         await asyncio.sleep(60)
-        return (200, b"")
+        return answer(b"")
 
     async def fails() -> Encoded:
         await asyncio.sleep(0.01)
@@ -127,7 +136,7 @@ async def test_who_waited_for_what_was_given_up_is_answered() -> None:
 async def test_nobody_joins_what_has_little_time_left() -> None:
     """A query that has been under way for long is not waited for."""
     sharing = Sharing(0.01)
-    leader = asyncio.ensure_future(sharing.lead(("k",), asyncio.sleep(0.05, (200, b"x"))))
+    leader = asyncio.ensure_future(sharing.lead(("k",), asyncio.sleep(0.05, answer(b"x"))))
     await asyncio.sleep(0.02)
     assert await sharing.join(("k",)) is None
-    assert await leader == (200, b"x")
+    assert await leader == answer(b"x")

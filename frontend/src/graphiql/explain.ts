@@ -6,7 +6,7 @@ export interface Call {
   system: System;
   method: string;
   path: string;
-  source: "upstream" | "cache" | "stale" | "shared";
+  source: "upstream" | "cache" | "stale" | "shared" | "refused";
   attempt: number;
   status: number | null;
   code: string | null;

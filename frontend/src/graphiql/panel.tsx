@@ -9,6 +9,7 @@ const SOURCES = {
   cache: "from the cache",
   stale: "stale, from the cache",
   shared: "shared with another request",
+  refused: "not made, since the system has been failing",
 };
 
 export const EXPLAIN_PLUGIN = { title: "Explain", icon: Icon, content: Panel };
@@ -89,7 +90,7 @@ function Waterfall({ told }: { told: Explanation }) {
 }
 
 function CallRow({ call, endMs }: { call: Call; endMs: number }) {
-  const failed = call.status === null ? call.code !== null : call.status >= 400;
+  const failed = call.code !== null || (call.status !== null && call.status >= 400);
   const isKept = call.source === "cache" || call.source === "stale";
   const notes = [
     call.attempt > 1 ? `attempt ${call.attempt}` : "",
@@ -172,7 +173,8 @@ function parentOf(field: FieldCalls, all: FieldCalls[]): FieldCalls | null {
 
 function totals({ calls, durationMs, atWorst }: Explanation): string {
   const kept = calls.filter((call) => call.source === "cache" || call.source === "stale").length;
-  const made = calls.length === 1 ? "1 call" : `${calls.length} calls`;
+  const upstream = calls.filter((call) => call.source === "upstream").length;
+  const made = upstream === 1 ? "1 call" : `${upstream} calls`;
   return `${made}, ${kept} from cache, ${milliseconds(durationMs)}; at worst ${atWorst.calls}`;
 }
 

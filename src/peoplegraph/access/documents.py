@@ -126,7 +126,7 @@ class TrustedDocuments:
         self._told[hashed] = None
         if len(self._told) > MAX_TOLD:
             self._told.popitem(last=False)
-        log.warning("a document that is not trusted is sent by %s: %s", caller, hashed)
+        log.warning("a document that is not trusted is sent by %s: %s", caller.alias, hashed)
 
     def _checked(self, manifest: Manifest) -> Manifest:
         """Log which documents cannot be executed: the schema may have gone on, and the others are good."""

@@ -107,6 +107,7 @@ class Client:
         tags: Iterable[str] = (),
         past_caches: bool = False,
         is_success: Callable[[Answer], bool] | None = None,
+        meaning: Callable[[Answer], str | None] | None = None,
     ) -> tuple[Call, Answer]:
         """Send one call and return it with its answer, whatever the answer says.
 
@@ -128,12 +129,17 @@ class Client:
             past_caches=past_caches,
             since=self.session.since,
             is_success=is_success or _is_json,
+            meaning=meaning or _no_meaning,
             trail=self.session.trail,
         )
         answer = await self.session.send(call)
         if answer.stale:
             self.session.stale.add(self.system)
         return call, answer
+
+
+def _no_meaning(_: Answer) -> str | None:
+    return None
 
 
 def _is_json(answer: Answer) -> bool:

@@ -11,10 +11,11 @@ from typing import Any
 
 import uvicorn
 from starlette.applications import Starlette
+from uvicorn.config import STARTUP_FAILURE
 
 from peoplegraph.app import create_app
 from peoplegraph.observe import logs, metrics
-from peoplegraph.settings import Settings, share_metrics_in
+from peoplegraph.settings import Settings, SettingsError, share_metrics_in
 from peoplegraph.web.gateway import Gateway
 
 UVICORN: dict[str, Any] = {
@@ -32,6 +33,8 @@ log = logging.getLogger(__name__)
 
 def serve(settings: Settings) -> None:
     """Serve until SIGTERM or Ctrl-C; the workers read the settings themselves, from the environment."""
+    if hasattr(signal, "SIGHUP"):
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something to reload
     with ExitStack() as stack:
         if settings.workers > 1:
             share_metrics_in(stack.enter_context(TemporaryDirectory(prefix="peoplegraph-metrics-")))
@@ -58,12 +61,16 @@ def worker() -> Gateway:
     """Return the gateway, in a process of its own: it logs, hears signals, and has no garbage to collect."""
     settings = Settings.load()
     logs.configure(settings.log)
-    gateway = create_app()
+    try:
+        gateway = create_app()
+    except SettingsError as error:
+        log.error("%s", error)  # noqa: TRY400  # the operator's own error
+        raise SystemExit(STARTUP_FAILURE) from None
     inner: Any = gateway.router.lifespan_context
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[Any]:
-        with _signals(gateway, settings.drain_s), _spans_sent(settings):
+        with _signals(gateway, settings), spans_sent(settings):
             async with inner(app) as state:
                 yield state
         metrics.ended()
@@ -76,7 +83,8 @@ def worker() -> Gateway:
 
 
 @contextmanager
-def _spans_sent(settings: Settings) -> Iterator[None]:
+def spans_sent(settings: Settings) -> Iterator[None]:
+    """Send spans to a collector until the block ends, if the settings say so."""
     if not settings.traces:
         yield
         return
@@ -90,23 +98,33 @@ def _spans_sent(settings: Settings) -> Iterator[None]:
 
 
 @contextmanager
-def _signals(gateway: Gateway, drain_s: float) -> Iterator[None]:
+def _signals(gateway: Gateway, settings: Settings) -> Iterator[None]:
     """Let the gateway hear of SIGTERM, Ctrl-C and SIGHUP before uvicorn does.
 
     uvicorn ends a process with the signal that it got; its end by Ctrl-C has exit code 0, and so has any here.
     """
     loop = asyncio.get_running_loop()
     end: Callable[..., Any] = signal.getsignal(signal.SIGTERM)  # type: ignore[assignment]  # it is uvicorn's
+    ending: list[asyncio.Task[None]] = []
+    """At most one: whoever starts several processes may send each the same signal twice."""
+
+    async def finish(wait_s: float) -> None:
+        log.info("the gateway is not ready any more, and ends in %g s", wait_s)
+        await asyncio.sleep(wait_s)
+        await gateway.front.sockets.quiet(settings.grace_s)  # uvicorn closes WebSockets at once
+        end(signal.SIGINT, None)
 
     def terminate() -> None:
-        wait_s = 0.0 if gateway.health.is_draining else drain_s
         gateway.drain()
-        log.info("the gateway is not ready any more, and ends in %g s", wait_s)
-        loop.call_later(wait_s, end, signal.SIGINT, None)
+        if not ending:
+            ending.append(asyncio.ensure_future(finish(settings.drain_s)))
 
     def interrupt() -> None:
+        if gateway.health.is_draining:  # somebody is in a hurry
+            end(signal.SIGINT, None)
+            return
         gateway.drain()
-        end(signal.SIGINT, None)
+        ending.append(asyncio.ensure_future(finish(0)))
 
     def reload() -> None:
         loop.run_in_executor(None, gateway.reload)

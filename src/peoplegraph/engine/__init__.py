@@ -68,12 +68,7 @@ class Engine:
         granted: Collection[str] = (),
     ) -> Result:
         """Run an operation of a document that has no errors, for somebody to whom this is granted."""
-        values: Any = NO_VARIABLES
-        if operation.definition.variable_definitions:
-            values = operation.coerce(variables)
-            if isinstance(values, list):
-                return Result(None, values, executed=False)
-        errors = self._check(operation, values) if self._check else None
+        values, errors = self._prepared(operation, variables)
         if errors:
             return Result(None, errors, executed=False)
         denied = self._guard.denied(operation, granted) if self._guard else None
@@ -97,6 +92,21 @@ class Engine:
         if isawaitable(result):
             result = await result
         return Result(result.data, result.errors or [])
+
+    def refuse(self, operation: Operation, variables: Mapping[str, Any] | None) -> list[GraphQLError]:
+        """Return why an operation would not be run with these variables, if it would not."""
+        return self._prepared(operation, variables)[1]
+
+    def _prepared(
+        self, operation: Operation, variables: Mapping[str, Any] | None
+    ) -> tuple[Any, list[GraphQLError]]:
+        """Return the values of the variables, and what speaks against running the operation with them."""
+        values: Any = NO_VARIABLES
+        if operation.definition.variable_definitions:
+            values = operation.coerce(variables)
+            if isinstance(values, list):
+                return None, values
+        return values, self._check(operation, values) if self._check else []
 
 
 NO_VARIABLES = VariableValues({}, {})

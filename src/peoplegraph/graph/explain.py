@@ -13,7 +13,7 @@ from peoplegraph.systems import System
 from peoplegraph.upstream.call import Endpoint
 from peoplegraph.upstream.trail import Step, Trail
 
-MAX_FIELDS = 10_000
+MAX_FIELDS = 1_000
 """How many fields of an operation are looked at; fragments may make more of a document than anybody can read."""
 
 
@@ -43,6 +43,8 @@ class AtWorst(msgspec.Struct, frozen=True, rename="camel"):
 
     calls: int
     fields: list[PossibleField]
+    truncated: bool
+    """Whether there are more fields than are told."""
 
 
 class ExplainedOperation(msgspec.Struct, frozen=True, rename="camel"):
@@ -81,24 +83,19 @@ class Explanation(msgspec.Struct, frozen=True, rename="camel"):
 
 def made_calls(trail: Trail, since: float) -> list[MadeCall]:
     """Return what came of the calls of a request that began at `since`, on the clock of `perf_counter`."""
-    attempts: dict[int, int] = {}
-    calls = []
-    for step in trail.steps:
-        attempt = attempts[id(step.call)] = attempts.get(id(step.call), 0) + 1
-        calls.append(_made(step, attempt, since))
-    return calls
+    return [_made(step, since) for step in trail.steps if step.ended]  # others' of a batch may be under way
 
 
-def _made(step: Step, attempt: int, since: float) -> MadeCall:
+def _made(step: Step, since: float) -> MadeCall:
     has_status = step.outcome.isdigit()
     return MadeCall(
         step.call.system.name,
         step.call.method,
         step.call.path,
         str(step.source),
-        attempt,
+        step.attempt,
         int(step.outcome) if has_status else None,
-        None if has_status else step.outcome,
+        step.code if has_status else step.outcome,
         round((step.began - since) * 1000, 3),
         round((step.ended - step.began) * 1000, 3),
         step.bytes,
@@ -131,8 +128,9 @@ class Explainer:
         """Return the calls that an operation may make with these variables, or with any."""
         root = operation.core.get_root_type(operation.definition.operation)
         walk = Walk(self._table, operation, variables)
-        fields = list(_Explanation(self, walk, operation).fields(root, [operation.definition], (), None, 1, 1))
-        return AtWorst(self._budget.calls(operation, variables), fields)
+        explanation = _Explanation(self, walk, operation)
+        fields = list(explanation.fields(root, [operation.definition], (), None, 1, 1))
+        return AtWorst(self._budget.calls(operation, variables), fields, explanation.left < 0)
 
     def own_calls(self, cost: Cost, parent: str, times: int) -> Iterator[PossibleCall]:
         """Yield the calls that are made for each value that a field is asked of."""
@@ -172,7 +170,7 @@ class _Explanation:
         self._walk = walk
         self._is_mutation = operation.definition.operation is OperationType.MUTATION
         self._counted: set[str] = set()
-        self._left = MAX_FIELDS
+        self.left = MAX_FIELDS
 
     def fields(  # noqa: PLR0913, PLR0917  # where it stands
         self,
@@ -188,8 +186,10 @@ class _Explanation:
             if self._is_mutation and not path:
                 self._counted.clear()  # each root field may make the next one ask anew
             cost = self._walk.cost(type_, nodes, first)
-            self._left -= 1
-            if cost is None or self._left < 0:
+            self.left -= 1
+            if self.left < 0:
+                return
+            if cost is None:
                 continue
             here = (*path, name)
             calls = [*self._explainer.own_calls(cost, type_.name, times), *self._shared(cost)]

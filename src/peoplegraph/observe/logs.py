@@ -6,6 +6,8 @@ One event a request, by structlog itself, since `logging` takes several times as
 import asyncio
 import logging
 import sys
+from os import devnull
+from pathlib import Path
 from typing import Any, TextIO
 
 import orjson
@@ -20,14 +22,14 @@ _EXTRAS = ("system", "endpoint", "outcome", "request")
 
 def configure(settings: LogSettings, stream: TextIO | None = None) -> None:
     """Log to standard error. Without this an application that embeds the gateway decides by its own `logging`."""
-    stream = stream or sys.stderr
+    stream = stream or sys.stderr or _nowhere()
     is_pretty = settings.format is LogFormat.PRETTY or (settings.format is LogFormat.AUTO and stream.isatty())
     level = logging.getLevelNamesMapping()[settings.level.upper()]
     ours: list[Processor] = [
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
     ]
-    renderer: Processor = structlog.dev.ConsoleRenderer(colors=stream.isatty()) if is_pretty else _json
+    renderer: Processor = _pretty(colors=stream.isatty()) if is_pretty else _json
     structlog.configure(
         processors=[*ours, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(level),
@@ -58,6 +60,15 @@ def configure(settings: LogSettings, stream: TextIO | None = None) -> None:
     audit.setLevel(logging.INFO)
     audit.propagate = False
     audit.handlers = [logging.StreamHandler(stream)]  # a line of JSON each, and nothing else in it
+
+
+def _nowhere() -> TextIO:
+    return Path(devnull).open("w", encoding="utf-8")
+
+
+def _pretty(*, colors: bool) -> Processor:
+    """Render events for people; a traceback without what the variables in it are: there are secrets among them."""
+    return structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=structlog.dev.plain_traceback)
 
 
 def _json(_: Any, __: str, event: EventDict) -> str:

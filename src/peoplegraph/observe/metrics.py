@@ -17,6 +17,9 @@ from prometheus_client.registry import Collector
 from peoplegraph.settings import is_running, shared_metrics
 from peoplegraph.systems import System
 
+MAX_NAME = 100
+"""How long the name of an operation may be that is told apart."""
+
 MAX_NAMES = 100
 """How many names of operations are told apart; the others are `other`."""
 
@@ -25,7 +28,7 @@ SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 1
 _REQUESTS = Counter("peoplegraph_requests", "Requests by transport and HTTP status.", ["transport", "status"])
 _OPERATIONS = Counter(
     "peoplegraph_operations",
-    "Operations by name, type and outcome: ok, errors, refused.",
+    "Operations by name, type and outcome: ok, errors, refused, cancelled.",
     ["operation", "type", "outcome"],
 )
 _ERRORS = Counter("peoplegraph_errors", "GraphQL errors by operation and code.", ["operation", "code"])
@@ -95,7 +98,7 @@ def operation_name(name: str | None) -> str:
     if name is None:
         return "anonymous"
     if name not in _names:
-        if len(_names) >= MAX_NAMES:
+        if len(_names) >= MAX_NAMES or len(name) >= MAX_NAME:
             return "other"
         _names.add(name)
     return name

@@ -1,6 +1,7 @@
 """Each request is one event, when it is over: what was asked, by whom, and what came of it."""
 
-from collections import Counter
+from collections.abc import Mapping
+from contextlib import suppress
 from time import perf_counter
 from typing import Any
 
@@ -9,6 +10,9 @@ import structlog
 
 from peoplegraph.observe import metrics
 from peoplegraph.upstream.trail import Source, Trail
+
+MAX_NAME = 100
+"""How much of an operation's name is told."""
 
 log: Any = structlog.get_logger()
 
@@ -35,22 +39,31 @@ class Seen(msgspec.Struct):
     def ran(self, name: str | None, kind: str, digest: str) -> None:
         """Take note of an operation; of a batch the first is told."""
         if self.digest is None:
-            self.operation, self.type, self.digest = name, kind, digest
+            self.operation, self.type, self.digest = name and name[:MAX_NAME], kind, digest
 
-    def failed(self, codes: Counter[str]) -> None:
-        """Take note of errors."""
-        name = metrics.operation_name(self.operation) if self.digest else "none"
+    def failed(self, codes: Mapping[str, int], name: str | None = None) -> None:
+        """Take note of errors, of an operation by its name in the metrics."""
         for code, count in codes.items():
             self.codes = {**self.codes, code: self.codes.get(code, 0) + count}
-            metrics.errors(name, code).inc(count)
+            metrics.errors(name or "none", code).inc(count)
+
+    def joined(self, other: "Seen") -> None:
+        """Take note that the answer is that of another request, which asked for the same."""
+        self.shared = True
+        if other.type is None or other.digest is None:
+            return
+        self.ran(other.operation, other.type, other.digest)
+        name = metrics.operation_name(other.operation)
+        metrics.operations(name, other.type, "errors" if other.codes else "ok").inc()
+        metrics.operation_seconds(name).observe(perf_counter() - self.began)
+        self.failed(other.codes, name)
 
     def called(self, trail: Trail) -> None:
         """Take note of the calls."""
         if not trail.steps:
             return
         made = sum(step.source is Source.UPSTREAM for step in trail.steps)
-        self.calls += made
-        self.saved += len(trail.steps) - made
+        self.calls, self.saved = made, len(trail.steps) - made  # a batch has one trail
 
     def over(self, status: int) -> None:
         """Tell of the request, which was answered with a status."""
@@ -68,4 +81,5 @@ class Seen(msgspec.Struct):
             event["address"] = self.address
         event["ms"] = round((perf_counter() - self.began) * 1000, 3)
         event["transport"] = self.transport
-        log.info("request", **event)
+        with suppress(OSError, ValueError):  # nobody reads the log any more
+            log.info("request", **event)

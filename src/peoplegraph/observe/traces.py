@@ -17,6 +17,7 @@ from opentelemetry.trace import Span, SpanKind, Status, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from peoplegraph.engine import Operation
+from peoplegraph.observe.requests import MAX_NAME
 from peoplegraph.systems import System
 from peoplegraph.upstream.call import Call
 from peoplegraph.upstream.trail import Source, Step, Trail
@@ -42,10 +43,11 @@ class Traces:
 
     def begin(self, operation: Operation, headers: Mapping[str, str]) -> "OperationSpan":
         """Begin the span of an operation, in the trace that its request came with."""
-        name = f"{operation.type} {operation.name}" if operation.name else operation.type
+        given = operation.name and operation.name[:MAX_NAME]
+        name = f"{operation.type} {given}" if given else operation.type
         attributes = {"graphql.operation.type": operation.type, "graphql.document.hash": operation.digest}
-        if operation.name:
-            attributes["graphql.operation.name"] = operation.name
+        if given:
+            attributes["graphql.operation.name"] = given
         span = self._tracer.start_span(
             name, _propagator.extract(headers), kind=SpanKind.SERVER, attributes=attributes
         )

@@ -5,6 +5,7 @@ every other status is an answer.
 """
 
 import asyncio
+import logging
 from enum import Enum, auto
 
 from msgspec.structs import replace
@@ -12,6 +13,7 @@ from msgspec.structs import replace
 from peoplegraph.errors import BadResponse, CircuitOpen, OutcomeUnknown, TimedOut, Unavailable
 from peoplegraph.systems import System
 from peoplegraph.upstream.call import Answer, Call, Send
+from peoplegraph.upstream.trail import Source
 from peoplegraph.upstream.window import Window
 
 MIN_CALLS = 20
@@ -26,6 +28,9 @@ CLOCK_S = 0.01
 
 PROBE_S = 1.0
 """How long a probe is said to take; nobody knows."""
+
+
+log = logging.getLogger(__name__)
 
 
 class State(Enum):
@@ -62,6 +67,10 @@ class Breaker:
             self._turn(State.PROBING)
             return self._ticket
         return self._ticket if self.state is State.CLOSED else None
+
+    def seen(self, now: float) -> State:
+        """Return what it does, to somebody who makes no call: behind its pause it is about to probe."""
+        return State.PROBING if self.state is State.OPEN and now >= self._open_until else self.state
 
     def retry_after_s(self, now: float) -> float:
         """Return the seconds after which a call may pass, where none may now."""
@@ -113,7 +122,7 @@ class CircuitBreaker:
 
     def state(self, system: System) -> State:
         """Return what the breaker of a system does with a call."""
-        return self._breakers[system].state
+        return self._breakers[system].seen(asyncio.get_running_loop().time())
 
     def __repr__(self) -> str:
         return f"<CircuitBreaker {self._breakers}>"
@@ -125,7 +134,10 @@ class CircuitBreaker:
         began = loop.time()
         ticket = breaker.admit(began)
         if ticket is None:
-            raise CircuitOpen(call.system, breaker.retry_after_s(began))
+            refused = CircuitOpen(call.system, breaker.retry_after_s(began))
+            if call.trail is not None:
+                call.trail.had(call, Source.REFUSED, refused)
+            raise refused
         step = call.trail.begin(call, began) if call.trail is not None else None
         outcome: Answer | BaseException = asyncio.CancelledError()
         sent = call
@@ -139,7 +151,7 @@ class CircuitBreaker:
             tried = not isinstance(error, TimedOut) or error.tried
             hurried = call.deadline - began < self._fair_s and now > call.deadline - CLOCK_S
             if tried and not hurried:
-                breaker.record(now, ticket, failed=not isinstance(error, BadResponse))
+                self._record(call.system, ticket, failed=not isinstance(error, BadResponse))
             else:
                 breaker.no_outcome(ticket)
             raise
@@ -147,8 +159,18 @@ class CircuitBreaker:
             breaker.no_outcome(ticket)
             raise
         else:
-            breaker.record(loop.time(), ticket, failed=answer.status >= 500)
+            self._record(call.system, ticket, failed=answer.status >= 500)
             return answer
         finally:
             if call.trail is not None and step is not None:
                 call.trail.end(step, outcome)
+
+    def _record(self, system: System, ticket: int, *, failed: bool) -> None:
+        """Take note of an outcome, and tell if that opens or closes the breaker."""
+        breaker = self._breakers[system]
+        before = breaker.state
+        breaker.record(asyncio.get_running_loop().time(), ticket, failed=failed)
+        if breaker.state is State.OPEN and before is State.CLOSED:
+            log.warning("%s fails, and is not called for a while", system.title, extra={"system": system.name})
+        elif breaker.state is State.CLOSED and before is not State.CLOSED:
+            log.warning("%s is back", system.title, extra={"system": system.name})

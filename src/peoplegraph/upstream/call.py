@@ -60,6 +60,10 @@ def _any(_: "Answer") -> bool:
     return True
 
 
+def _nothing(_: "Answer") -> str | None:
+    return None
+
+
 TRANSIENT_STATUSES = frozenset({429, 502, 503, 504})
 """What may pass by itself; the other 5xx are failures as well, but more likely of the request."""
 
@@ -80,7 +84,8 @@ class Call(msgspec.Struct, frozen=True):
     `since` is when the request began that the call belongs to: of calls that wait, the oldest request's goes first.
     `path` is the endpoint's, with names where the target has keys: what may be told of a call to anybody.
     `past_caches` wants the read made, whatever is kept or under way. `is_success` tells an answer that may be kept
-    from an error that comes with the same status. `trail` is told of each attempt.
+    from an error that comes with the same status; `meaning` returns the code of such an error. `trail` is told of
+    each attempt.
     """
 
     system: System
@@ -97,6 +102,7 @@ class Call(msgspec.Struct, frozen=True):
     past_caches: bool = False
     since: float = 0.0
     is_success: "Callable[[Answer], bool]" = _any
+    meaning: "Callable[[Answer], str | None]" = _nothing
     trail: "Trail | None" = None
 
     def __repr__(self) -> str:

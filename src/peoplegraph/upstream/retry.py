@@ -13,7 +13,6 @@ from collections.abc import Callable
 from datetime import UTC
 
 from peoplegraph.errors import CircuitOpen, OutcomeUnknown, Unavailable, UpstreamError
-from peoplegraph.observe import metrics
 from peoplegraph.systems import System
 from peoplegraph.upstream.call import TRANSIENT_STATUSES, Answer, Call, Send, leaves_open
 from peoplegraph.upstream.outcome import unknown
@@ -138,7 +137,6 @@ class Retry:
                     return outcome
                 raise outcome
             may_be_done = may_be_done or (not call.reads and _leaves_open(outcome))
-            metrics.retries(call.system).inc()
             log.info("%s: attempt %d failed, another in %.2f s", call.system.title, attempt, wait_s)
             await asyncio.sleep(wait_s)
             attempt += 1

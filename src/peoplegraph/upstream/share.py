@@ -56,7 +56,6 @@ class Share:
                 del self._flights[key]
 
     async def _follow(self, flight: Flight[Answer], call: Call) -> Answer:
-        metrics.shared_calls(call.system).inc()
         began = perf_counter()
         outcome: Answer | BaseException = asyncio.CancelledError()
         try:
@@ -70,8 +69,10 @@ class Share:
             outcome = error
             raise
         finally:
-            if call.trail is not None and not isinstance(outcome, Abandoned):
-                call.trail.had(call, Source.SHARED, outcome, began)
+            if not isinstance(outcome, Abandoned):
+                metrics.shared_calls(call.system).inc()
+                if call.trail is not None:
+                    call.trail.had(call, Source.SHARED, outcome, began)
 
     def _detach(self, write: Call) -> None:
         """Let nobody join what began before a write; who waits for it already goes on waiting."""

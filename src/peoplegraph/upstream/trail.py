@@ -12,8 +12,16 @@ from peoplegraph.errors import UpstreamError
 from peoplegraph.observe import metrics
 from peoplegraph.upstream.call import Answer, Call
 
-_FAILURES = frozenset({401, 403, 429, *range(500, 600)})
-"""The statuses that are worth a line in the log: what the operator can do something about, or should know."""
+_FAILURES = frozenset(
+    {
+        *map(str, (401, 403, 429, *range(500, 600))),
+        "UPSTREAM_BAD_RESPONSE",
+        "UPSTREAM_RATE_LIMITED",
+        "UPSTREAM_UNAUTHORIZED",
+        "FORBIDDEN",
+    }
+)
+"""What is worth a line in the log: what the operator can do something about, or should know."""
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +35,8 @@ class Source(StrEnum):
     """What is kept, and fresh."""
     STALE = "stale"
     """What is kept for longer than it is fresh, since the system fails."""
+    REFUSED = "refused"
+    """Nowhere: the system has been failing, and is not called for a while."""
     SHARED = "shared"
     """An equal call of another request, or of this one, that was under way."""
 
@@ -60,7 +70,10 @@ class Step(msgspec.Struct):
     ended: float = 0.0
     outcome: str = "CANCELLED"
     """A status, or the code of an error."""
+    code: str | None = None
+    """The error that an answer means, whatever its status is."""
     bytes: int = 0
+    attempt: int = 1
     span: CallSpan | None = None
 
     def __repr__(self) -> str:
@@ -70,11 +83,13 @@ class Step(msgspec.Struct):
 class Trail:
     """Takes note of what came of calls; `charge` is told the time of each one that is about to be made."""
 
-    __slots__ = ("_charge", "_request_id", "span", "steps")
+    __slots__ = ("_begun", "_charge", "_request_id", "span", "steps")
 
     def __init__(self, charge: Callable[[float], None] | None = None, request_id: str = "") -> None:
         self._charge = charge
         self._request_id = request_id
+        self._begun: dict[int, int] = {}
+        """How often each call was made, by its identity: the steps keep it."""
         self.span: Span | None = None
         self.steps: list[Step] = []
 
@@ -90,7 +105,10 @@ class Trail:
         """Take note that a call is about to be made."""
         if self._charge is not None:
             self._charge(now)
-        step = Step(call, Source.UPSTREAM, perf_counter())
+        attempt = self._begun[id(call)] = self._begun.get(id(call), 0) + 1
+        if attempt > 1:
+            metrics.retries(call.system).inc()
+        step = Step(call, Source.UPSTREAM, perf_counter(), attempt=attempt)
         if self.span is not None:
             step.span = self.span.begin_call(call)
         self.steps.append(step)
@@ -100,11 +118,12 @@ class Trail:
         """Take note of what came of it."""
         _settle(step, outcome)
         call = step.call
-        metrics.calls(call.system, call.method, call.path, step.outcome).inc()
+        metrics.calls(call.system, call.method, call.path, step.code or step.outcome).inc()
         metrics.call_seconds(call.system, call.method, call.path).observe(step.ended - step.began)
         if step.span is not None:
             step.span.end(step)
-        if isinstance(outcome, UpstreamError) or (isinstance(outcome, Answer) and outcome.status in _FAILURES):
+        is_failure = step.outcome in _FAILURES or step.code in _FAILURES
+        if isinstance(outcome, UpstreamError) or (isinstance(outcome, Answer) and is_failure):
             _tell(step, outcome, self._request_id)
 
     def had(self, call: Call, source: Source, outcome: Answer | BaseException, began: float | None = None) -> None:
@@ -112,12 +131,15 @@ class Trail:
         step = Step(call, source, began or perf_counter())
         self.steps.append(step)
         _settle(step, outcome)
+        if source is Source.REFUSED:
+            metrics.calls(call.system, call.method, call.path, "CIRCUIT_OPEN").inc()
 
 
 def _settle(step: Step, outcome: Answer | BaseException) -> None:
     step.ended = perf_counter()
     if isinstance(outcome, Answer):
         step.outcome = str(outcome.status)
+        step.code = step.call.meaning(outcome)
         step.bytes = len(outcome.body)
     elif isinstance(outcome, UpstreamError):
         step.outcome = outcome.code
@@ -127,16 +149,19 @@ def _tell(step: Step, outcome: Answer | UpstreamError, request_id: str) -> None:
     """Log a failure of a system, with what is known of its reason; neither keys nor bodies are in it."""
     call = step.call
     cause = outcome.__cause__ if isinstance(outcome, UpstreamError) else None
-    reason = str(outcome) if isinstance(outcome, UpstreamError) else f"status {outcome.status}"
+    title = call.system.title
+    if isinstance(outcome, UpstreamError):
+        said = str(outcome)
+    else:
+        said = f"{title} answers {step.outcome}" + (f", {step.code}" if step.code else "")
     log.warning(
-        "%s: %s%s",
-        call.system.title,
-        reason,
+        "%s%s",
+        said,
         f" ({type(cause).__name__})" if cause else "",
         extra={
             "system": call.system.name,
             "endpoint": f"{call.method} {call.path}",
-            "outcome": step.outcome,
+            "outcome": step.code or step.outcome,
             "request": request_id,
         },
     )

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from threading import Lock
 from typing import Any
 
 from starlette.applications import Starlette
@@ -16,6 +17,7 @@ from starlette.websockets import WebSocketClose
 from peoplegraph.access.gate import Gate
 from peoplegraph.access.quotas import Quotas
 from peoplegraph.access.watch import Watched
+from peoplegraph.observe import metrics
 from peoplegraph.settings import Settings, SettingsError
 from peoplegraph.web.asking import ReadHeaders
 from peoplegraph.web.graphql import Endpoint
@@ -66,6 +68,8 @@ class Gateway(Starlette):
         self.front = front
         self.health = health
         self._files = files
+        self._reading = Lock()
+        """A signal and a change of a file are heard in threads of their own."""
         self._change = change
         super().__init__(
             routes=[
@@ -83,7 +87,9 @@ class Gateway(Starlette):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
         if scope["type"] != "lifespan" and not self._is_meant(scope):
-            log.info("a request from %s is refused: its Host is no name of this gateway", scope.get("client"))
+            address = (scope.get("client") or ("nowhere",))[0]
+            log.info("a request from %s is refused: its Host is no name of this gateway", address)
+            metrics.requests(scope["type"], 400).inc()
             if scope["type"] == "websocket":
                 await WebSocketClose()(scope, receive, send)
                 return
@@ -96,24 +102,32 @@ class Gateway(Starlette):
 
     def look(self) -> None:
         """Read what is in files anew, if it has changed."""
-        for watched in self.front.watched:
-            watched.look()
-        if self._files.look():
-            self._read_settings()
+        with self._reading:
+            for watched in self.front.watched:
+                watched.look()
+            if self._files.look():
+                self._read_settings()
 
     def reload(self) -> None:
         """Read settings, keys and trusted documents anew; what cannot be read changes nothing."""
-        for watched in self.front.watched:
-            watched.reread()
-        self._read_settings()
+        with self._reading:
+            for watched in self.front.watched:
+                watched.reread()
+            self._read_settings()
 
     def _read_settings(self) -> None:
         if self._change is None:
             return
         try:
-            self.front = self._change(self.front)
+            front = self._change(self.front)
         except SettingsError as error:
             log.error("the settings stay as they were: %s", error)  # noqa: TRY400  # the operator's own error
+        except Exception:  # whatever it is, the next change is looked at
+            log.exception("the settings stay as they were")
+        else:
+            if front is not self.front:
+                self.front.sockets.successor = front.sockets
+                self.front = front
 
     def drain(self) -> None:
         """Be ready no more: the gateway is about to end."""

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-from collections import Counter
 from collections.abc import Callable, Mapping
 
 from graphql import GraphQLError
@@ -83,7 +82,8 @@ class Endpoint:
             asking = Asking(headers, caller, quota, seen)
             quota.begin(now)
             try:
-                status, body = await self._answer(scope, asking, kind, receive)
+                encoded = await self._answer(scope, asking, kind, receive)
+                status, body = encoded.status, encoded.body
             finally:
                 quota.end()
             if kind == EVENTS:
@@ -92,7 +92,7 @@ class Endpoint:
         except (RequestError, Unauthenticated, KeysUnavailable, TooMany) as error:
             refused = as_request_error(error)
             status = refused.status
-            seen.failed(Counter([refused.code]))
+            seen.failed({refused.code: 1})
             if refused.limit is not None:
                 metrics.limits(refused.limit).inc()
             await _refuse(send, refused, kind, request_id, _limits(quota))
@@ -119,7 +119,7 @@ class Endpoint:
         if self._sharing is not None and key is not None:
             shared = await self._sharing.join(key)
             if shared is not None:
-                asking.seen.shared = True
+                asking.seen.joined(shared.seen)
                 metrics.SHARED_OPERATIONS.inc()
                 return shared
         asked = of_post(text, self._max_batch) if method == "POST" else of_get(text)
@@ -132,7 +132,8 @@ class Endpoint:
             operation, errors = self._operations.find(asked, asking.caller)
             if operation is None:
                 result = Result(None, errors, executed=False)
-                return status_of(result, kind), dumped(self._operations.response(result, asking))
+                body = dumped(self._operations.response(result, asking))
+                return Encoded(status_of(result, kind), body, asking.seen)
             reads = is_query(operation)
             if not reads and method != "POST":
                 raise RequestError(405, "A GET changes nothing: send mutations with POST", Allow="POST")
@@ -156,7 +157,7 @@ class Endpoint:
     async def _execute(self, operation: Operation, asked: Asked, asking: Asking, kind: str) -> Encoded:
         context = self._operations.make_context(asking)
         result, response = await self._operations.answer(operation, asked, asking, context)
-        return status_of(result, kind), dumped(response)
+        return Encoded(status_of(result, kind), dumped(response), asking.seen)
 
     async def _execute_all(
         self,
@@ -177,7 +178,7 @@ class Endpoint:
             bodies = await asyncio.gather(*(one(*each) for each in batch))
         else:
             bodies = [await one(*each) for each in batch]
-        return 200, b"[" + b",".join(bodies) + b"]"
+        return Encoded(200, b"[" + b",".join(bodies) + b"]", asking.seen)
 
     def _key(self, method: str, text: bytes, kind: str, asking: Asking) -> Key | None:
         """Return what makes two requests the same; None for one with a deadline of its own."""

@@ -86,13 +86,15 @@ class Operations:
         """Run an operation, unless it is only to be explained; return what it came to, and the answer."""
         if not asked.explain:
             result = await self._run(operation, asked, asking, context)
-            return result, self.response(result, asking, context.stale)
+            return result, self.response(result, asking, context.stale, operation)
         began = perf_counter()
         if asked.explain == "only":
-            result = Result(None, [])
+            asking.seen.ran(operation.name, operation.type, operation.digest)
+            errors = self.engine.refuse(operation, asked.variables)
+            result = Result(None, errors, executed=not errors)
         else:
             result = await self._run(operation, asked, asking, context)
-        response = self.response(result, asking, context.stale)
+        response = self.response(result, asking, context.stale, operation)
         explained = self._explained(operation, asked, asking, context, began, perf_counter())
         response["extensions"] = {**response.get("extensions", {}), "explain": explained}
         return result, response
@@ -110,19 +112,20 @@ class Operations:
         began, compilations = perf_counter(), operation.compilations
         asking.seen.ran(operation.name, operation.type, operation.digest)
         span = self.traces.begin(operation, asking.headers) if self.traces is not None else None
-        context.trail.span = span
+        context.trail.span = context.trail.span or span  # in a batch all calls are in the first
+        outcome = "cancelled"
         codes = {"CANCELLED"}
         try:
             result = await self._ran(operation, asked, asking, context)
-            codes = {code_of(error) for error in result.errors}
+            outcome = "ok" if not result.errors else "errors" if result.executed else "refused"
+            codes = {code_of(error) for error in result.errors} if span is not None else set()
         finally:
             asking.seen.called(context.trail)
+            name = metrics.operation_name(operation.name)
+            metrics.operation_seconds(name).observe(perf_counter() - began)
+            metrics.operations(name, operation.type, outcome).inc()
             if span is not None:
                 span.end(context.trail, codes)
-        name = metrics.operation_name(operation.name)
-        metrics.operation_seconds(name).observe(perf_counter() - began)
-        outcome = "ok" if not result.errors else "errors" if result.executed else "refused"
-        metrics.operations(name, operation.type, outcome).inc()
         if operation.declined is not None:
             metrics.declined(operation.declined).inc()
         elif result.executed and operation.compilations:
@@ -141,22 +144,31 @@ class Operations:
         tell_refused(context, operation.name, result.errors)
         return result
 
-    def response(self, result: Result, asking: Asking, stale: Collection[System] = ()) -> dict[str, Any]:
+    def response(
+        self,
+        result: Result,
+        asking: Asking,
+        stale: Collection[System] = (),
+        operation: Operation | None = None,
+    ) -> dict[str, Any]:
         """Return a result as GraphQL has it, with the errors as a caller may read them."""
         response: dict[str, Any] = {}
         if result.executed:
             response["data"] = result.data
         if result.errors:
-            response["errors"] = self.described(result.errors, asking)
+            response["errors"] = self.described(result.errors, asking, operation)
         if stale:
             response["extensions"] = {"stale": sorted(system.name for system in stale)}
         return response
 
-    def described(self, errors: list[GraphQLError], asking: Asking) -> list[GraphQLFormattedError]:
+    def described(
+        self, errors: list[GraphQLError], asking: Asking, operation: Operation | None = None
+    ) -> list[GraphQLFormattedError]:
         """Return errors as a caller may read them, and count them."""
         suggests = self.may_introspect(asking.caller)
         described = [describe(error, asking.request_id, suggests=suggests) for error in errors]
-        asking.seen.failed(Counter(str(error.get("extensions", {}).get("code")) for error in described))
+        codes = Counter(str(error.get("extensions", {}).get("code")) for error in described)
+        asking.seen.failed(codes, metrics.operation_name(operation.name) if operation else None)
         return described
 
     def may_introspect(self, caller: Caller) -> bool:

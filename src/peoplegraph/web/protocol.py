@@ -153,7 +153,7 @@ def of_post(body: bytes, max_batch: int = 0) -> Asked | list[Asked]:
     if not max_batch:
         raise RequestError(400, "Batches of operations are not taken")
     if not 1 <= len(given) <= max_batch:
-        raise RequestError(400, f"A batch has 1 to {max_batch} operations")
+        raise RequestError(400, f"A batch has 1 to {max_batch} operations", limit="batch")
     return [asked(each) for each in given]
 
 

@@ -9,6 +9,7 @@ import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
+from peoplegraph.observe import metrics
 from peoplegraph.outbox import Outbox
 
 MAX_HEAD_BYTES = 32 * 1024
@@ -184,6 +185,7 @@ class Protocol(HttpToolsProtocol):
         self._no_longer_late()
         if self._gathering.is_closing():
             return
+        metrics.requests("http", status).inc()
         line = STATUS_LINE[status]
         self._gathering.write(line + b"content-length: 0\r\nconnection: close\r\n\r\n")
         self._gathering.close()

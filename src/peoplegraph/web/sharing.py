@@ -5,13 +5,21 @@ Equal are the request's bytes, the credentials that came with it, and the form o
 
 import asyncio
 from collections.abc import Coroutine
-from typing import Any
+from typing import Any, NamedTuple
 
 from peoplegraph.flight import Abandoned, Flight
+from peoplegraph.observe.requests import Seen
 
 Key = tuple[Any, ...]
-Encoded = tuple[int, bytes]
-"""A status, and the answer's bytes."""
+
+
+class Encoded(NamedTuple):
+    """An answer."""
+
+    status: int
+    body: bytes
+    seen: Seen
+    """What is known of the request that it was made for."""
 
 
 class Sharing:

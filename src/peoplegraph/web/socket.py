@@ -6,7 +6,6 @@ https://github.com/enisdenjo/graphql-ws/blob/master/PROTOCOL.md has the messages
 import asyncio
 import json
 import logging
-from collections import Counter
 from collections.abc import Collection
 from typing import Any
 
@@ -21,7 +20,7 @@ from peoplegraph.observe.requests import Seen
 from peoplegraph.web.asking import Asking, Headers, ReadHeaders, request_id_of
 from peoplegraph.web.operations import Operations, dumped, is_query
 from peoplegraph.web.protocol import RequestError, asked, decoded
-from peoplegraph.web.refusals import as_request_error, bug, graphql_error
+from peoplegraph.web.refusals import Ending, as_request_error, bug, graphql_error
 
 PROTOCOL = "graphql-transport-ws"
 
@@ -57,6 +56,7 @@ class Sockets:
         init_s: float = 3,
         idle_s: float = 300,
         writing: set[asyncio.Task[Any]] | None = None,
+        under_way: set[asyncio.Task[Any]] | None = None,
     ) -> None:
         self.operations = operations
         self.gate = gate
@@ -69,6 +69,24 @@ class Sockets:
         self._origins = frozenset(origins)
         self.writing = writing if writing is not None else set()
         """The operations that are not given up any more, since they may have begun to write."""
+        self.under_way = under_way if under_way is not None else set()
+        """All operations."""
+        self.successor: Sockets | None = None
+        """What took its place, with other settings."""
+        self.is_ending = False
+
+    def current(self) -> "Sockets":
+        """Return what is in its place by now."""
+        sockets = self
+        while sockets.successor is not None:
+            sockets = sockets.successor
+        return sockets
+
+    async def quiet(self, within_s: float) -> None:
+        """Begin no operation any more, and let those under way come to their end."""
+        self.is_ending = True
+        if self.under_way:
+            await asyncio.wait(self.under_way, timeout=within_s)
 
     async def finish(self, within_s: float) -> None:
         """Let what writes come to its end, before the way to the systems is closed."""
@@ -79,7 +97,8 @@ class Sockets:
         """Serve a connection until it ends."""
         socket = WebSocket(scope, receive, send)
         if not self._is_welcome(socket):
-            log.info("a WebSocket from %s is refused", socket.client)
+            log.info("a WebSocket from %s is refused", socket.client.host if socket.client else "nowhere")
+            metrics.requests("websocket", 403).inc()
             await socket.close()  # before it is accepted: that is a 403
             return
         await socket.accept(PROTOCOL)
@@ -87,7 +106,7 @@ class Sockets:
         try:
             await connection.serve()
         except Closed as closed:
-            log.info("a WebSocket from %s is closed: %d %s", socket.client, closed.code, closed)
+            log.info("a WebSocket is closed: %d %s", closed.code, closed)
             if socket.application_state is WebSocketState.CONNECTED:
                 await socket.close(closed.code, str(closed))
         except WebSocketDisconnect:
@@ -170,12 +189,7 @@ class _Connection:
         given = payload.get("Authorization", payload.get("authorization"))
         if isinstance(given, str):
             self._authorization = given
-        try:
-            quota = (await self._asking(self._seen())).quota
-        except Unauthenticated as error:
-            raise Closed(4403, f"Forbidden: {error}"[:MAX_REASON]) from None
-        except KeysUnavailable:
-            raise Closed(4403, "Forbidden: the keys to check the token with cannot be had for now") from None
+        quota = (await self._admitted()).quota
         if quota.sockets >= self._sockets.most:
             metrics.limits("sockets").inc()
             raise Closed(4429, "Too many connections")
@@ -183,11 +197,28 @@ class _Connection:
         self._quota = quota
         await self._send(type="connection_ack")
 
+    async def _admitted(self) -> Asking:
+        """Say who opens the connection. Raises `Closed`."""
+        try:
+            return await self._asking(self._seen())
+        except Ending:
+            raise Closed(1012, "The gateway ends") from None
+        except Unauthenticated as error:
+            raise Closed(4403, f"Forbidden: {error}"[:MAX_REASON]) from None
+        except KeysUnavailable:
+            raise Closed(4403, "Forbidden: the keys to check the token with cannot be had for now") from None
+
     def _seen(self) -> Seen:
         return Seen(request_id_of({}), self._address, "websocket")
 
     async def _asking(self, seen: Seen) -> Asking:
-        """Say who asks, now: a token may be over by then. Raises `Unauthenticated` or `KeysUnavailable`."""
+        """Say who asks, now: a token may be over by then.
+
+        Raises `Unauthenticated`, `KeysUnavailable` or `Ending`.
+        """
+        self._sockets = self._sockets.current()
+        if self._sockets.is_ending:
+            raise Ending
         caller = await self._sockets.gate.admit(self._authorization, self._address)
         seen.caller = caller.alias
         quota = self._sockets.quotas.of(caller, self._address, asyncio.get_running_loop().time())
@@ -202,7 +233,10 @@ class _Connection:
         if len(self._tasks) + self._unwanted >= self._sockets.most_operations:
             metrics.limits("socket_operations").inc()
             raise Closed(4429, "Too many operations")
-        self._tasks[operation_id] = asyncio.create_task(self._answer(operation_id, message.get("payload")))
+        task = asyncio.create_task(self._answer(operation_id, message.get("payload")))
+        self._tasks[operation_id] = task
+        self._sockets.under_way.add(task)
+        task.add_done_callback(self._sockets.under_way.discard)
 
     def _forget(self, operation_id: Any) -> None:
         """Drop an operation that nobody wants the result of; one that writes goes on."""
@@ -229,10 +263,10 @@ class _Connection:
                 quota = asking.quota
                 is_done, result = await self._result(payload, asking)
                 status = 200 if is_done else 400
-            except (RequestError, Unauthenticated, KeysUnavailable, TooMany) as error:
+            except (Ending, RequestError, Unauthenticated, KeysUnavailable, TooMany) as error:
                 refused = as_request_error(error)
                 status = refused.status
-                seen.failed(Counter([refused.code]))
+                seen.failed({refused.code: 1})
                 if refused.limit is not None:
                     metrics.limits(refused.limit).inc()
                 is_done, result = False, [graphql_error(refused, request_id)]
@@ -270,7 +304,7 @@ class _Connection:
             self._keep()
         result, response = await operations.answer(operation, what, asking, context)
         if not result.executed:
-            return False, operations.described(result.errors, asking)
+            return False, response["errors"]
         return True, response
 
     def _keep(self) -> None:

@@ -4,8 +4,8 @@ Errors come with HTTP 200, as one of the vendor's messages; `_meaning` says what
 change nothing and are safe to retry, though they are POSTs; the writes are not.
 """
 
-import logging
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import Any
 
 from peoplegraph.backends.answers import check, quoted, unexpected
@@ -24,8 +24,6 @@ from peoplegraph.errors import (
 )
 from peoplegraph.systems import System
 from peoplegraph.upstream.call import Answer, Endpoint
-
-log = logging.getLogger(__name__)
 
 REP = Endpoint(System.RPM, "POST", "/Rep", is_query=True)
 AGENT_USERS = Endpoint(System.RPM, "POST", "/AgentUsers", is_query=True)
@@ -104,6 +102,7 @@ class RpmClient(Client):
             tags=tags,
             past_caches=past_caches,
             is_success=_is_success,
+            meaning=_code_of_a_query if endpoint.reads else _code_of_a_write,
         )
         if answer.status == 404:  # an unknown rep is a message with 200; this is an unknown path
             raise unexpected(System.RPM, "answered with an unexpected status (404)")
@@ -127,6 +126,33 @@ def _is_success(answer: Answer) -> bool:
         return False
 
 
+MAX_MESSAGE_BYTES = 4_000
+"""An answer that is longer is no message, and is not looked at twice."""
+
+
+def _code(answer: Answer, *, reads: bool) -> str | None:
+    """Return the code of the error that comes with HTTP 200."""
+    if answer.status != 200 or len(answer.body) > MAX_MESSAGE_BYTES:
+        return None
+    try:
+        message = wire.error_message(answer.body)
+    except BadResponse as error:
+        return error.code
+    if message is None:
+        return None
+    match _meaning(message, reads=reads):
+        case NotFound():
+            return "NOT_FOUND"
+        case Invalid():
+            return "INVALID"
+        case meaning:
+            return meaning.code
+
+
+_code_of_a_query = partial(_code, reads=True)
+_code_of_a_write = partial(_code, reads=False)
+
+
 def _meaning(message: str, *, reads: bool) -> UpstreamError:  # noqa: PLR0911  # one line a meaning
     """Return what a message means; on a write it is a refusal if it is nothing else."""
     text = f"RPM: {quoted(message)}"
@@ -141,7 +167,6 @@ def _meaning(message: str, *, reads: bool) -> UpstreamError:  # noqa: PLR0911  #
     if reads and message.startswith(("Agency not found", "Supplier not found")):
         return NotFound(System.RPM, text)
     if reads:
-        log.warning("RPM answers a read with a message that no page prints")
         return unexpected(System.RPM, "answered with an error that is not known here")
     issues = [Issue(path, quoted(message)) for start, path in _INPUT_AT_FAULT if message.startswith(start)]
     return Invalid(System.RPM, text, issues)
