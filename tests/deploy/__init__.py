@@ -1,0 +1,1 @@
+"""What a gateway is deployed with: the image, the manifests, the dashboard."""
