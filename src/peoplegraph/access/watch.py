@@ -29,13 +29,17 @@ class Watched(Generic[T]):
     def __repr__(self) -> str:
         return f"<Watched {', '.join(map(str, self._paths))}>"
 
-    def look(self) -> bool:
-        """Read the files if they have changed; return whether they have."""
+    def look(self) -> None:
+        """Read the files if they have changed."""
+        if self.has_changed():
+            self.reread()
+
+    def has_changed(self) -> bool:
+        """Whether the files have changed since this was asked before."""
         stamps = self._stamps()
         if stamps == self._seen:
             return False
         self._seen = stamps
-        self.reread()
         return True
 
     def reread(self) -> None:

@@ -105,7 +105,7 @@ class Gateway(Starlette):
         with self._reading:
             for watched in self.front.watched:
                 watched.look()
-            if self._files.look():
+            if self._files.has_changed():
                 self._read_settings()
 
     def reload(self) -> None:
