@@ -204,14 +204,20 @@ async def test_what_is_under_way_on_a_websocket_is_finished(sandbox: Sandbox, en
 async def test_a_signal_before_it_has_begun(environment: dict[str, str]) -> None:
     """SIGHUP does not end a gateway that is about to begin."""
     async with command("serve", "--port", "0", **environment) as process:
-        await asyncio.sleep(0.8)  # Python itself is ended by it: until then nobody hears
+        await said(process, b"Started server process")
         process.send_signal(signal.SIGHUP)
-        assert process.stderr is not None
-        async with asyncio.timeout(30):
-            while b"Uvicorn running on" not in await process.stderr.readline():
-                assert process.returncode is None
+        await said(process, b"Uvicorn running on")
         process.terminate()
-        assert await asyncio.wait_for(process.wait(), 30) == 0
+        assert await asyncio.wait_for(process.communicate(), 30)
+        assert process.returncode == 0
+
+
+async def said(process: Process, text: bytes) -> None:
+    """Wait for a line of the log."""
+    assert process.stderr is not None
+    async with asyncio.timeout(30):
+        while text not in (line := await process.stderr.readline()):
+            assert line, "it has ended"
 
 
 def pid_of(event: dict[str, Any]) -> int:

@@ -6,15 +6,13 @@ One event a request, by structlog itself, since `logging` takes several times as
 import asyncio
 import logging
 import sys
-from os import devnull
-from pathlib import Path
 from typing import Any, TextIO
 
 import orjson
 import structlog
 from structlog.typing import EventDict, Processor
 
-from peoplegraph.settings import LogFormat, LogSettings
+from peoplegraph.settings import LogFormat, LogSettings, nowhere
 
 _EXTRAS = ("system", "endpoint", "outcome", "request")
 """What modules add to what they say."""
@@ -22,7 +20,7 @@ _EXTRAS = ("system", "endpoint", "outcome", "request")
 
 def configure(settings: LogSettings, stream: TextIO | None = None) -> None:
     """Log to standard error. Without this an application that embeds the gateway decides by its own `logging`."""
-    stream = stream or sys.stderr or _nowhere()
+    stream = stream or sys.stderr or nowhere()
     is_pretty = settings.format is LogFormat.PRETTY or (settings.format is LogFormat.AUTO and stream.isatty())
     level = logging.getLevelNamesMapping()[settings.level.upper()]
     ours: list[Processor] = [
@@ -60,10 +58,6 @@ def configure(settings: LogSettings, stream: TextIO | None = None) -> None:
     audit.setLevel(logging.INFO)
     audit.propagate = False
     audit.handlers = [logging.StreamHandler(stream)]  # a line of JSON each, and nothing else in it
-
-
-def _nowhere() -> TextIO:
-    return Path(devnull).open("w", encoding="utf-8")
 
 
 def _pretty(*, colors: bool) -> Processor:

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
@@ -50,6 +50,11 @@ def is_running(pid: int) -> bool:
     except OSError:
         return True  # somebody else's
     return True
+
+
+def nowhere() -> TextIO:
+    """Return a file that takes everything, and keeps nothing."""
+    return Path(os.devnull).open("w", encoding="utf-8")
 
 
 def proxy_for(url: str) -> str | None:
