@@ -165,7 +165,7 @@ def schema(
 
     Exit code 0: nothing that --fail-on names. 2: something is, or a file cannot be read.
     """
-    printed = print_subgraph() if federation else print_schema()
+    printed, option = (print_subgraph(), " --federation") if federation else (print_schema(), "")
     if check is None:
         if operations or fail_on is not FailOn.DIFFERENCE:
             _fail("--operations and --fail-on are about a file: name it with --check")
@@ -178,7 +178,7 @@ def schema(
     sys.stdout.writelines(f"{line}\n" for line in verdict.lines())
     if verdict.fails(fail_on):
         _fail(
-            f"{check} is not the schema: write it anew with `peoplegraph schema > {check}`"
+            f"{check} is not the schema: write it anew with `peoplegraph schema{option} > {check}`"
             if fail_on is FailOn.DIFFERENCE
             else f"the schema has changes since {check} that are {' or '.join(sorted(COUNTS[fail_on]))}"
         )

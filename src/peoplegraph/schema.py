@@ -56,17 +56,20 @@ def call_table() -> CallTable:
 
 def _entity_calls() -> Calls:
     calls = [entity.calls for entity, _ in _ENTITIES.values()]
-    called = {name for name, (entity, _) in _ENTITIES.items() if entity.calls.each}
     return Calls(
         [tuple(endpoint for each in calls for endpoint in each.each if isinstance(endpoint, Endpoint))],
         per="representations",
-        counts=lambda representation: (
-            isinstance(representation, dict) and representation.get("__typename") in called
-        ),
+        counts=_has_own_call,
         most=MAX_REPRESENTATIONS,
         items="representations",
         shared=[name for each in calls for name in each.shared],
     )
+
+
+def _has_own_call(representation: object) -> bool:
+    """Whether what is referred to takes a call of its own, and not one that is shared, or none."""
+    type_name = representation.get("__typename") if isinstance(representation, dict) else None
+    return isinstance(type_name, str) and type_name in _ENTITIES and bool(_ENTITIES[type_name][0].calls.each)
 
 
 @strawberry.type

@@ -30,8 +30,24 @@ MAX_REPRESENTATIONS = 1_000
 
 LINK = """\
 extend schema @link(url: "https://specs.apollo.dev/federation/v2.0", import: ["@key", "@shareable"])
+
+directive @link(url: String!, as: String, for: link__Purpose, import: [link__Import]) repeatable on SCHEMA
+
+directive @key(fields: federation__FieldSet!, resolvable: Boolean = true) repeatable on OBJECT | INTERFACE
+
+directive @shareable on OBJECT | FIELD_DEFINITION
+
+scalar federation__FieldSet
+
+scalar link__Import
+
+enum link__Purpose {
+  EXECUTION
+  SECURITY
+}
 """
-"""The first version that there is has all that is used, and no composer is too old for it."""
+"""The first version has all that is used, and no composer is too old for it; with the definitions of what it links
+to, which composers know, the text is a schema to all other tools, too."""
 
 VALUES = frozenset(
     """
@@ -118,4 +134,5 @@ class _Subgraph(Visitor):
 
 def _with(node: ObjectTypeDefinitionNode, directive: str) -> ObjectTypeDefinitionNode:
     (written,) = parse(f"type T {directive}").definitions
-    return replace(node, directives=cast("ObjectTypeDefinitionNode", written).directives)
+    added = cast("ObjectTypeDefinitionNode", written).directives or ()
+    return replace(node, directives=(*(node.directives or ()), *added))
