@@ -146,7 +146,8 @@ class FederationQuery:
             ),
         ],
     ) -> list[Any]:
-        check_representations(representations)
+        info.context.representations += len(representations)
+        check_representations(info.context.representations)
         return await settle(_load_entity(info, each) for each in representations)
 
 

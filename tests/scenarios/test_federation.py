@@ -8,6 +8,7 @@ from peoplegraph.access.api_keys import new_key
 from peoplegraph.graph.federation import MAX_REPRESENTATIONS
 from peoplegraph.sandbox.faults import parse
 from peoplegraph.sandbox.seed import human
+from peoplegraph.schema import print_subgraph
 from peoplegraph.scopes import Scope
 from tests.conftest import MakeGateway
 from tests.gateway import Gateway, Reply
@@ -179,9 +180,10 @@ async def test_scopes(gateway_with: MakeGateway) -> None:
     assert gateway.calls == ["RPM POST /Rep"]
 
 
-async def test_how_many_there_may_be(gateway_with: MakeGateway) -> None:
-    """A thousand numbers are answered without a call, one more is refused as a whole."""
-    gateway = await gateway_with(federation=True)
+@pytest.mark.parametrize("compiles", [True, False])
+async def test_how_many_there_may_be(gateway_with: MakeGateway, compiles: bool) -> None:
+    """A thousand numbers are answered without a call; one more is refused, in the same field or in another."""
+    gateway = await gateway_with(federation=True, compile=compiles)
     accounts = [{"__typename": "Account", "number": f"{n}"} for n in range(MAX_REPRESENTATIONS + 1)]
     reply = await entities(gateway, accounts[1:])
     assert [answer["number"] for answer in reply.data["_entities"]] == [f"{n}" for n in range(1, 1001)]
@@ -189,6 +191,14 @@ async def test_how_many_there_may_be(gateway_with: MakeGateway) -> None:
     reply = await entities(gateway, accounts)
     assert reply.data is None
     assert reply.codes == {"_entities": "BAD_INPUT"}
+    twice = """query ($r: [_Any!]!, $s: [_Any!]!) {
+      a: _entities(representations: $r) { __typename } b: _entities(representations: $s) { __typename }
+    }"""
+    reply = await gateway.ask(twice, r=accounts[:600], s=accounts[600:])
+    assert reply.data is None
+    assert reply.codes == {"b": "BAD_INPUT"}
+    reply = await gateway.ask(twice, r=accounts[:600], s=accounts[601:])
+    assert [len(reply.data["a"]), len(reply.data["b"])] == [600, 400]
 
 
 async def test_the_bound_on_calls(gateway_with: MakeGateway) -> None:
@@ -250,7 +260,7 @@ async def test_both_executors_say_the_same(gateway_with: MakeGateway, fault: str
 async def test_the_sdl(subgraph: Gateway) -> None:
     """The schema that a router reads is the one that the command prints, and costs no call."""
     data = await subgraph.data("{ _service { sdl } }")
-    assert '@link(url: "https://specs.apollo.dev/federation/v2.0"' in data["_service"]["sdl"]
+    assert data["_service"]["sdl"] == print_subgraph()
     assert subgraph.calls == []
 
 

@@ -53,7 +53,10 @@ class Refetch:
 
 @dataclass(frozen=True, slots=True)
 class Entity:
-    """How a record is had by the key that another subgraph refers to it by: what `_entities` does."""
+    """How a record is had by the key that another subgraph refers to it by: what `_entities` does.
+
+    `calls` has one call of its own for each record, at most, beside what is shared.
+    """
 
     key: Key
     load: Callable[[Info, Any], Awaitable[object]]

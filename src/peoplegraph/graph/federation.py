@@ -3,7 +3,7 @@
 Follows Apollo's page "Apollo Federation Subgraph Specification".
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, NewType, cast
 
@@ -26,7 +26,7 @@ from strawberry.types.scalar import ScalarDefinition
 from peoplegraph.errors import BadInput
 
 MAX_REPRESENTATIONS = 1_000
-"""How many records a router may ask for at once: it has as many as what another subgraph answered refers to."""
+"""How many records a router may ask for in one request: as many as what another subgraph has answered refers to."""
 
 LINK = """\
 extend schema @link(url: "https://specs.apollo.dev/federation/v2.0", import: ["@key", "@shareable"])
@@ -97,12 +97,10 @@ def fields_of(representation: object) -> tuple[str, Mapping[str, Any]]:
     return type_name, representation
 
 
-def check_representations(representations: Sequence[object]) -> None:
+def check_representations(count: int) -> None:
     """Raise `BadInput` where there are more representations than one request may have."""
-    if len(representations) > MAX_REPRESENTATIONS:
-        raise BadInput(
-            f"representations: {len(representations)}, and at most {MAX_REPRESENTATIONS} may be asked for at once"
-        )
+    if count > MAX_REPRESENTATIONS:
+        raise BadInput(f"representations: {count:,}, and at most {MAX_REPRESENTATIONS:,} may be asked for at once")
 
 
 def subgraph_sdl(schema: str, keys: Mapping[str, Key]) -> str:
