@@ -225,6 +225,22 @@ async def test_schema_prints_what_is_committed() -> None:
     assert await run("schema", "--check", str(ROOT / "schema.graphql")) == (0, "", "")
 
 
+async def test_the_subgraph_is_printed_and_checked(tmp_path: Path) -> None:
+    """`schema --federation` prints what routers compose, and checks a file against it: another key is a break."""
+    code, out, _ = await run("schema", "--federation")
+    assert code == 0
+    assert 'type Rep implements Node & Person @key(fields: "repId") {' in out
+    file = tmp_path / "peoplegraph.graphql"
+    file.write_text(out, encoding="utf-8")
+    assert await run("schema", "--federation", "--check", str(file)) == (0, "", "")
+    file.write_text(out.replace(' @key(fields: "repId")', ' @key(fields: "id")'), encoding="utf-8")
+    check = ("schema", "--federation", "--check", str(file))
+    code, told, _ = await run(*check, "--fail-on", "breaking")
+    assert code == 2
+    assert told.startswith('breaking:\n  Rep has @key(fields: "repId") now, no more @key(fields: "id").\n')
+    assert f"write it anew with `peoplegraph schema --federation > {file}`" in (await run(*check))[2]
+
+
 async def test_schema_check_shows_the_difference(tmp_path: Path) -> None:
     """`schema --check` of another schema shows what differs and fails."""
     other = tmp_path / "other.graphql"

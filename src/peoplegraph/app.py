@@ -20,7 +20,7 @@ from peoplegraph.graph.explain import Explainer
 from peoplegraph.graph.scoped import missing, refused_whole
 from peoplegraph.observe import metrics
 from peoplegraph.observe.monitor import Monitor
-from peoplegraph.schema import build_schema, call_table
+from peoplegraph.schema import build_federated, build_schema, call_table
 from peoplegraph.settings import Settings, SettingsError, TrustMode, setting_files, unknown_variables
 from peoplegraph.systems import System
 from peoplegraph.upstream import Upstream, build_upstream
@@ -214,7 +214,7 @@ def build_engine(settings: Settings) -> Engine:
         root_fields=settings.max_root_fields,
         directives=settings.max_directives,
     )
-    schema = build_schema()
+    schema = build_federated() if settings.federation else build_schema()
     budget = Budget(call_table(), settings.max_upstream_calls)
     guard = Guard(schema, refused_whole, missing)
     return Engine(schema, limits, compiles=settings.compile, check=budget.check, guard=guard)

@@ -32,7 +32,7 @@ from peoplegraph.observe import logs, metrics
 from peoplegraph.sandbox import Running, Sandbox
 from peoplegraph.sandbox.faults import Fault, FaultError, parse
 from peoplegraph.sandbox.serving import listen, serving
-from peoplegraph.schema import print_schema
+from peoplegraph.schema import print_schema, print_subgraph
 from peoplegraph.scopes import Scope
 from peoplegraph.settings import (
     PREFIX,
@@ -156,12 +156,16 @@ def schema(
             "--operations the last two only where they hit one of these."
         ),
     ] = FailOn.DIFFERENCE,
+    *,
+    federation: Annotated[
+        bool, typer.Option("--federation", help="The subgraph's schema, as routers' tools compose it.")
+    ] = False,
 ) -> None:
     """Print the schema, or check a file against it.
 
     Exit code 0: nothing that --fail-on names. 2: something is, or a file cannot be read.
     """
-    printed = print_schema()
+    printed, option = (print_subgraph(), " --federation") if federation else (print_schema(), "")
     if check is None:
         if operations or fail_on is not FailOn.DIFFERENCE:
             _fail("--operations and --fail-on are about a file: name it with --check")
@@ -174,7 +178,7 @@ def schema(
     sys.stdout.writelines(f"{line}\n" for line in verdict.lines())
     if verdict.fails(fail_on):
         _fail(
-            f"{check} is not the schema: write it anew with `peoplegraph schema > {check}`"
+            f"{check} is not the schema: write it anew with `peoplegraph schema{option} > {check}`"
             if fail_on is FailOn.DIFFERENCE
             else f"the schema has changes since {check} that are {' or '.join(sorted(COUNTS[fail_on]))}"
         )

@@ -79,6 +79,8 @@ class Context:
         self._ways = ways
         self._send = send
         self.stale: set[System] = set()
+        self.representations = 0
+        """How many records a router has asked for by now; see `graph/federation.py`."""
         self._caller_headers = caller_headers
         self._deadline = deadline
         self._since = asyncio.get_running_loop().time()

@@ -8,13 +8,16 @@ from graphql.execution.values import get_variable_values
 
 from peoplegraph.engine import Engine
 from peoplegraph.graph.cost import Budget
-from peoplegraph.schema import build_schema, call_table
+from peoplegraph.graph.federation import MAX_REPRESENTATIONS
+from peoplegraph.schema import build_federated, call_table
 from tests.conftest import MakeGateway
-from tests.gateway import Gateway
 
-SCHEMA = build_schema()
+SCHEMA = build_federated()
 CORE: Any = SCHEMA._schema  # noqa: SLF001
 TABLE = call_table()
+ENTITIES = """query ($r: [_Any!]!) {
+  _entities(representations: $r) { ... on Representative { supervisor { name } } ... on Rep { email } }
+}"""
 OPERATIONS: list[tuple[str, dict[str, Any], int]] = [
     ("{ __typename __schema { types { name } } }", {}, 0),
     ('{ representative(reference: "REP-001") { name } }', {}, 1),
@@ -39,6 +42,9 @@ OPERATIONS: list[tuple[str, dict[str, Any], int]] = [
         2,
     ),
     ('{ representative(reference: "REP-001") { ... on Person { id } ... on Node { id } } }', {}, 1),
+    (ENTITIES, {"r": [{"__typename": "Representative", "reference": f"REP-{n:03}"} for n in range(1, 31)]}, 66),
+    (ENTITIES, {"r": [{"__typename": "Rep", "repId": 1001}, {"__typename": "Account", "number": "1"}, 7]}, 10),
+    (ENTITIES, {"r": [{"__typename": "Department", "departmentId": f"dep-{n:02}"} for n in range(100)]}, 106),
 ]
 
 
@@ -51,11 +57,20 @@ def at_worst(text: str, variables: dict[str, Any]) -> int:
 
 
 @pytest.mark.parametrize(("text", "variables", "calls"), OPERATIONS)
-async def test_it_is_a_bound(gateway: Gateway, text: str, variables: dict[str, Any], calls: int) -> None:
+async def test_it_is_a_bound(gateway_with: MakeGateway, text: str, variables: dict[str, Any], calls: int) -> None:
     """What is said is what is listed here, and what is made is no more."""
     assert at_worst(text, variables) == calls
+    gateway = await gateway_with(federation=True)
     await gateway.ask(text, **variables)
     assert len(gateway.calls) <= calls
+
+
+def test_representations_that_are_not_known_are_as_many_as_there_may_be() -> None:
+    """What is said of a router's query before its variables are known is no less than with any of them."""
+    (operation,) = Engine(SCHEMA).documents.get(ENTITIES).operations.values()
+    assert Budget(TABLE, 0).calls(operation, None) == 2 * MAX_REPRESENTATIONS + 6
+    most = [{"__typename": "Representative", "reference": "REP-001"}] * MAX_REPRESENTATIONS
+    assert at_worst(ENTITIES, {"r": most}) == 2 * MAX_REPRESENTATIONS + 6
 
 
 def test_every_field_that_is_listed_exists() -> None:

@@ -11,18 +11,19 @@ from peoplegraph.access.api_keys import new_key
 from peoplegraph.backends import BACKENDS
 from peoplegraph.graph.node import encode_id
 from peoplegraph.graph.scoped import scope_of
-from peoplegraph.schema import build_schema
+from peoplegraph.schema import build_federated
 from peoplegraph.scopes import DATA, Scope
 from tests.conftest import MakeGateway
 from tests.gateway import Gateway
 from tests.test_docs import INPUTS
 
-SCHEMA = build_schema()._schema  # noqa: SLF001  # Strawberry has no other way to it
+SCHEMA = build_federated()._schema  # noqa: SLF001  # Strawberry has no other way to it
 
 BY_TYPE = {kind.__name__: backend.reads for backend in BACKENDS for kind in backend.nodes}
 WITHOUT_OWN = {
     "Query.node": "each type has its own, by the id",
     "Query.nodes": "each type has its own, by the ids",
+    "Query._entities": "each type has its own, by the representations",
     "PageInfo.hasNextPage": "a page is had of a connection, which has one",
 }
 SELECTIONS: dict[str, str] = {

@@ -15,7 +15,8 @@ from strawberry import Some
 from peoplegraph.backends.answers import unexpected
 from peoplegraph.context import Context, Info, Session
 from peoplegraph.errors import BadInput
-from peoplegraph.graph.cost import Calls, Shared
+from peoplegraph.graph.cost import NO_CALLS, Calls, Shared
+from peoplegraph.graph.federation import Key
 from peoplegraph.graph.node import Node
 from peoplegraph.graph.person import Person
 from peoplegraph.graph.text import CONTROL
@@ -51,6 +52,18 @@ class Refetch:
 
 
 @dataclass(frozen=True, slots=True)
+class Entity:
+    """How a record is had by the key that another subgraph refers to it by: what `_entities` does.
+
+    `calls` has one call of its own for each record, at most, beside what is shared.
+    """
+
+    key: Key
+    load: Callable[[Info, Any], Awaitable[object]]
+    calls: Calls = NO_CALLS
+
+
+@dataclass(frozen=True, slots=True)
 class Search:
     """How a person is had by email address."""
 
@@ -79,6 +92,8 @@ class Backend:
     """Root fields for writing."""
     nodes: Mapping[type, Refetch] = field(default_factory=dict)
     """The types that have global ids."""
+    entities: Mapping[type, Entity] = field(default_factory=dict)
+    """The types that other subgraphs may refer to, and extend."""
     calls: Mapping[str, Calls] = field(default_factory=dict)
     """The fields that may make upstream calls, as `Type.field`, and those calls."""
     shared: Mapping[str, Shared] = field(default_factory=dict)

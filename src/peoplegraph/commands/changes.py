@@ -58,6 +58,8 @@ APPLIED: Mapping[str, tuple[Weight, Weight, Weight]] = {
     "requiresScope": (Weight.BREAKING, Weight.SAFE, Weight.BREAKING),
     "deprecated": (Weight.SAFE, Weight.SAFE, Weight.SAFE),
     "oneOf": (Weight.BREAKING, Weight.SAFE, Weight.SAFE),
+    "key": (Weight.SAFE, Weight.BREAKING, Weight.BREAKING),
+    "shareable": (Weight.SAFE, Weight.BREAKING, Weight.SAFE),
 }
 """What it means that a directive is applied, is not any more, or is with other arguments; dangerous if unknown."""
 

@@ -1,7 +1,7 @@
 """Which upstream calls an operation makes at worst: from its arguments, and from what is known of batching."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,6 +42,10 @@ class Calls:
     """For each value that the field is asked of, one after the other."""
     per: str | None = None
     """The argument by whose entries `each` counts."""
+    counts: Callable[[Any], bool] = lambda _: True
+    """Whether an entry counts."""
+    most: int = MAX_FIRST
+    """How many entries there may be."""
     pages: bool = False
     """Whether `first` is had in the vendor's pages, with one page more to know whether that is all."""
     shared: Sequence[str] = ()
@@ -200,13 +204,13 @@ class Walk:
                 return None
         calls = self._calls.get(f"{type_.name}.{name}", NO_CALLS)
         if "first" in definition.args:
-            first = _size("first", given)
-        times = _size(calls.per, given) if calls.per else 1
+            first = _size("first", given, MAX_FIRST)
+        times = _size(calls.per, given, calls.most, calls.counts) if calls.per else 1
         if calls.pages:
             times *= math.ceil(first / UPSTREAM_PAGE) + 1
         items = 1
         if is_list_type(get_nullable_type(definition.type)):
-            items = _size(calls.items, given) if isinstance(calls.items, str) else calls.items
+            items = _size(calls.items, given, calls.most) if isinstance(calls.items, str) else calls.items
             items *= first if name in ("nodes", "edges") else 1
         return Cost(calls, times, items, first, get_named_type(definition.type))
 
@@ -234,11 +238,13 @@ def _added(sums: Iterator[_Sum]) -> _Sum:
     return _Sum(each, frozenset(shared))
 
 
-def _size(argument: str, given: Mapping[str, Any] | None) -> int:
+def _size(
+    argument: str, given: Mapping[str, Any] | None, most: int, counts: Callable[[Any], bool] = lambda _: True
+) -> int:
     """Return how many an argument asks for: the most that there may be where it is not known."""
     if given is None:
-        return MAX_FIRST
+        return most
     value = given.get(argument)
     if isinstance(value, list):
-        return len(value)
+        return sum(map(counts, value))
     return max(value, 0) if isinstance(value, int) else DEFAULT_FIRST

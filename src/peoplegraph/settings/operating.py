@@ -83,6 +83,9 @@ class OperatingSettings(BaseSettings):
     ready_needs_upstreams: bool = Field(
         default=False, description="Whether the gateway is not ready while a system's circuit breaker is open."
     )
+    federation: bool = Field(
+        default=False, description="Whether the gateway is a subgraph, in Apollo Federation 2, for routers to ask."
+    )
     explain: bool | None = Field(
         default=None,
         description="Whether everybody may be told which upstream calls an operation makes; by default on loopback "

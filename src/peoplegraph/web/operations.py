@@ -27,7 +27,7 @@ from peoplegraph.web.sharing import Sharing
 if TYPE_CHECKING:
     from peoplegraph.observe.traces import Traces
 
-_INTROSPECTION = ("__schema", "__type")
+_INTROSPECTION = ("__schema", "__type", "_service")
 
 
 class Operations:

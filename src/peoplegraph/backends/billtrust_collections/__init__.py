@@ -3,7 +3,7 @@
 Follows the vendor's page "Representatives"; where it is silent, `wire` and `client` say what is assumed.
 """
 
-from peoplegraph.backends.base import Backend, Refetch
+from peoplegraph.backends.base import Backend, Entity, Refetch
 from peoplegraph.backends.billtrust_collections.client import (
     GET_PAGE,
     GET_REPRESENTATIVE,
@@ -13,11 +13,20 @@ from peoplegraph.backends.billtrust_collections.client import (
     PUT_REPRESENTATIVE,
     CollectionsClient,
 )
-from peoplegraph.backends.billtrust_collections.graph import Query, Representative, representative_node
+from peoplegraph.backends.billtrust_collections.graph import (
+    Account,
+    Document,
+    Query,
+    Representative,
+    account_entity,
+    document_entity,
+    representative_node,
+)
 from peoplegraph.backends.billtrust_collections.loaders import CollectionsLoaders, check
 from peoplegraph.backends.billtrust_collections.mutations import Mutation
 from peoplegraph.backends.billtrust_collections.wire import Sublist
 from peoplegraph.graph.cost import BY_EMAIL, NO_CALLS, Calls
+from peoplegraph.graph.federation import Key
 from peoplegraph.scopes import Scope
 from peoplegraph.systems import System
 
@@ -31,6 +40,11 @@ COLLECTIONS = Backend(
     query=Query,
     mutation=Mutation,
     nodes={Representative: Refetch(representative_node, GET_REPRESENTATIVE)},
+    entities={
+        Representative: Entity(Key("reference"), representative_node, Calls([GET_REPRESENTATIVE])),
+        Account: Entity(Key("number"), account_entity),
+        Document: Entity(Key("number"), document_entity),
+    },
     calls={
         "Query.representative": Calls([GET_REPRESENTATIVE]),
         "Query.representatives": Calls([GET_REPRESENTATIVE], per="references", items="references"),

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar, cast
 import strawberry
 
 from peoplegraph.backends.answers import unexpected
+from peoplegraph.backends.base import plain
 from peoplegraph.backends.batching import load_many
 from peoplegraph.backends.billtrust_collections import wire
 from peoplegraph.backends.billtrust_collections.loaders import CollectionsLoaders
@@ -184,6 +185,16 @@ async def load_representative(info: Info, reference: str) -> Representative | No
 async def representative_node(info: Info, key: str) -> Representative | None:
     """Return the representative that a global id leads to."""
     return await load_representative(info, key)
+
+
+async def account_entity(_: Info, number: str) -> Account:
+    """Return the account of a number: it is all that there is to it, and no call tells whether there is one."""
+    return Account(number=plain(number))
+
+
+async def document_entity(_: Info, number: str) -> Document:
+    """Return the document of a number, as of an account."""
+    return Document(number=plain(number))
 
 
 @strawberry.type

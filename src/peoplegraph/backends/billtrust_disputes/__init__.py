@@ -5,7 +5,7 @@ Follows the vendor's page "Dispute Assignees"; where it is silent, `wire` and `c
 
 from dataclasses import replace
 
-from peoplegraph.backends.base import Backend, Refetch, Search
+from peoplegraph.backends.base import Backend, Entity, Refetch, Search
 from peoplegraph.backends.billtrust_disputes.client import (
     DELETE_ASSIGNEE,
     DELETE_ASSIGNEE_BY_EMAIL,
@@ -19,10 +19,18 @@ from peoplegraph.backends.billtrust_disputes.client import (
     PUT_ASSIGNEE_BY_EMAIL,
     DisputesClient,
 )
-from peoplegraph.backends.billtrust_disputes.graph import Assignee, Query, assignee_by_email, assignee_node
+from peoplegraph.backends.billtrust_disputes.graph import (
+    Assignee,
+    Department,
+    Query,
+    assignee_by_email,
+    assignee_node,
+    load_department,
+)
 from peoplegraph.backends.billtrust_disputes.loaders import LIST_FROM, DisputesLoaders, check
 from peoplegraph.backends.billtrust_disputes.mutations import Mutation
 from peoplegraph.graph.cost import BY_EMAIL, Calls, Shared
+from peoplegraph.graph.federation import Key
 from peoplegraph.scopes import Scope
 from peoplegraph.systems import System
 
@@ -43,6 +51,10 @@ DISPUTES = Backend(
     query=Query,
     mutation=Mutation,
     nodes={Assignee: Refetch(assignee_node, GET_ASSIGNEE, "look-ups of assignees")},
+    entities={
+        Assignee: Entity(Key("assigneeId"), assignee_node, BY_EMAIL),
+        Department: Entity(Key("departmentId"), load_department, DEPARTMENTS),
+    },
     calls={
         "Query.assignee": BY_EMAIL,
         "Query.assignees": BY_EMAIL,

@@ -4,12 +4,13 @@ Follows the vendor's pages "API RepEdit", "Rep", "RepAdd" and "AgentUsers"; wher
 `wire` and `client` say what is assumed.
 """
 
-from peoplegraph.backends.base import Backend, Refetch
+from peoplegraph.backends.base import Backend, Entity, Refetch
 from peoplegraph.backends.rpm.client import AGENT_USERS, REP, REP_ADD, REP_EDIT, RpmClient
-from peoplegraph.backends.rpm.graph import Query, Rep, rep_node
+from peoplegraph.backends.rpm.graph import Query, Rep, rep_entity, rep_node
 from peoplegraph.backends.rpm.loaders import RpmLoaders, check
 from peoplegraph.backends.rpm.mutations import Mutation
 from peoplegraph.graph.cost import Calls, Shared
+from peoplegraph.graph.federation import Key
 from peoplegraph.scopes import Scope
 from peoplegraph.systems import System
 
@@ -23,6 +24,7 @@ RPM = Backend(
     query=Query,
     mutation=Mutation,
     nodes={Rep: Refetch(rep_node, REP, "users of RPM")},
+    entities={Rep: Entity(Key("repId", int), rep_entity, Calls([REP], shared=["users of RPM"]))},
     calls={
         "Query.rep": Calls([REP]),
         "Query.reps": Calls([REP], per="repIds", items="repIds", shared=["users of RPM"]),

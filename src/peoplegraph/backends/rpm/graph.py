@@ -283,7 +283,12 @@ async def rep_node(info: Info, key: str) -> Rep | None:
     rep_id = int(key) if key.isascii() and key.isdigit() and len(key) <= 10 else 0
     if not 0 < rep_id < 2**31 or str(rep_id) != key:
         raise BadInput(f"{key[:100]!r} is not the id of a rep")
-    if not selects_only(info, ("Rep", "Node", "Person"), BRIEF_FIELDS):
+    return await rep_entity(info, rep_id)
+
+
+async def rep_entity(info: Info, rep_id: int) -> Rep | None:
+    """Return the rep with an id, from the list of users where that has all that is selected."""
+    if not selects_only(info, ("Rep", "Node", "Person", "_Entity"), BRIEF_FIELDS):
         return await load_rep(info, ById(rep_id))
     record = await info.context.loaders(RpmLoaders).brief.load(rep_id)
     return shape(record) if record else None
