@@ -166,7 +166,8 @@ async def test_fragments_that_double_are_explained_in_bounds(gateway_with: MakeG
     ]
     query = '{ representative(reference: "A") { ...F0 } } fragment F14 on Representative { name }' + " ".join(parts)
     answer = await explained(gateway, query, "only")
-    assert "errors" not in answer
+    assert answer["errors"][0]["message"].startswith("The operation may make 32,767 upstream calls")
+    assert "data" not in answer
     at_worst = answer["extensions"]["explain"]["atWorst"]
     assert at_worst["calls"] == 2**15 - 1
     assert 500 < len(at_worst["fields"]) <= 1_000
@@ -213,3 +214,14 @@ async def test_the_command_runs_and_explains(tmp_path: Path) -> None:
     code, _, err = await run(*ask)
     assert code == 2
     assert "no system is configured" in err
+
+
+async def test_what_would_be_refused_says_so(gateway_with: MakeGateway) -> None:
+    """With `only` an operation is checked as if it were to be run: variables, and the calls at worst."""
+    gateway = await gateway_with(max_upstream_calls=1)
+    answer = await explained(gateway, JOINS, "only", r="REP-021")
+    assert answer["errors"][0]["extensions"]["code"] == "GRAPHQL_VALIDATION_FAILED"
+    assert answer["extensions"]["explain"]["atWorst"]["calls"] == 8
+    answer = await explained(gateway, JOINS, "only")
+    assert "Variable '$r'" in answer["errors"][0]["message"]
+    assert gateway.calls == []
