@@ -1,11 +1,14 @@
 """Nothing leaks: keys, upstreams' bodies and identifiers are planted, and looked for in logs and answers."""
 
 import asyncio
+import gc
 import logging
 
 import pytest
 
+from peoplegraph.upstream.trail import Step
 from tests.conftest import MakeGateway
+from tests.gateway import Gateway
 from tests.scripted import http, scripted
 
 KEY, CALLERS, BODY, ID, VALUE = "planted-key", "planted-callers", "planted-body", "planted-id", "planted-value"
@@ -70,3 +73,16 @@ async def test_nothing_leaks(
     others = caplog.text.replace(audit, "")
     assert "planted" not in others
     assert upstream.requests[0] not in others
+
+
+async def test_what_came_of_calls_goes_with_its_request(gateway: Gateway) -> None:
+    """Calls and what is known of them hold each other: they are let go of without the garbage collector."""
+    query = '{ representative(reference: "REP-021") { supervisor { name } assignee { email } } }'
+    await gateway.ask(query)
+    gc.collect()
+    gc.disable()
+    try:
+        await gateway.ask(query)
+        assert not [each for each in gc.get_objects() if isinstance(each, Step)]
+    finally:
+        gc.enable()

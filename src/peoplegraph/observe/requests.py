@@ -1,5 +1,6 @@
 """Each request is one event, when it is over: what was asked, by whom, and what came of it."""
 
+import logging
 from collections.abc import Mapping
 from contextlib import suppress
 from time import perf_counter
@@ -13,8 +14,6 @@ from peoplegraph.upstream.trail import Source, Trail
 
 MAX_NAME = 100
 """How much of an operation's name is told."""
-
-log: Any = structlog.get_logger()
 
 
 class Seen(msgspec.Struct):
@@ -65,21 +64,30 @@ class Seen(msgspec.Struct):
         made = sum(step.source is Source.UPSTREAM for step in trail.steps)
         self.calls, self.saved = made, len(trail.steps) - made  # a batch has one trail
 
-    def over(self, status: int) -> None:
-        """Tell of the request, which was answered with a status."""
+    def over(self, status: int, events: Any) -> None:
+        """Tell of the request, which was answered with a status; `events` is structlog's logger, bound."""
         metrics.requests(self.transport, status).inc()
-        if not structlog.is_configured():
+        if not structlog.is_configured() or not events.is_enabled_for(logging.INFO):
             return
         event: dict[str, Any] = {"request": self.request_id, "status": status}
-        for name in ("caller", "operation", "type", "calls", "saved", "shared", "codes"):
-            value = getattr(self, name)
-            if value:
-                event[name] = value
-        if self.digest:
-            event["hash"] = self.digest
         if self.caller is None:
             event["address"] = self.address
+        else:
+            event["caller"] = self.caller
+        if self.digest is not None:
+            if self.operation is not None:
+                event["operation"] = self.operation
+            event["type"] = self.type
+            event["hash"] = self.digest
+        if self.calls:
+            event["calls"] = self.calls
+        if self.saved:
+            event["saved"] = self.saved
+        if self.shared:
+            event["shared"] = True
+        if self.codes:
+            event["codes"] = self.codes
         event["ms"] = round((perf_counter() - self.began) * 1000, 3)
         event["transport"] = self.transport
         with suppress(OSError, ValueError):  # nobody reads the log any more
-            log.info("request", **event)
+            events.info("request", **event)

@@ -96,6 +96,11 @@ class Trail:
     def __repr__(self) -> str:
         return f"<Trail {len(self.steps)} steps>"
 
+    def clear(self) -> None:
+        """Forget the calls, which know of this: only the garbage collector would find what they hold together."""
+        self.steps.clear()
+        self._begun.clear()
+
     @property
     def made(self) -> list[Step]:
         """The calls that were made, each attempt one."""

@@ -3,7 +3,9 @@
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
+from typing import Any
 
+import structlog
 from graphql import GraphQLError
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -58,6 +60,7 @@ class Endpoint:
         self._sharing = operations.sharing
         self._read_headers = read_headers
         self._graphiql = graphiql
+        self._events: Any = structlog.get_logger().bind()  # a logger that is not bound is bound for each event
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; whatever is wrong with it is answered as a GraphQL error."""
@@ -109,7 +112,7 @@ class Endpoint:
             log.exception("request %s failed", request_id)
             await _refuse(send, bug(request_id), kind, request_id)
         finally:
-            seen.over(status)
+            seen.over(status, self._events)
 
     async def _answer(self, scope: Scope, asking: Asking, kind: str, receive: Receive) -> Encoded:
         """Answer what is asked for, together with who asks for the same."""
@@ -156,8 +159,11 @@ class Endpoint:
 
     async def _execute(self, operation: Operation, asked: Asked, asking: Asking, kind: str) -> Encoded:
         context = self._operations.make_context(asking)
-        result, response = await self._operations.answer(operation, asked, asking, context)
-        return Encoded(status_of(result, kind), dumped(response), asking.seen)
+        try:
+            result, response = await self._operations.answer(operation, asked, asking, context)
+            return Encoded(status_of(result, kind), dumped(response), asking.seen)
+        finally:
+            context.trail.clear()
 
     async def _execute_all(
         self,
@@ -174,10 +180,13 @@ class Endpoint:
                 return dumped(self._operations.response(Result(None, errors, executed=False), asking))
             return dumped((await self._operations.answer(operation, asked, asking, context))[1])
 
-        if side_by_side:
-            bodies = await asyncio.gather(*(one(*each) for each in batch))
-        else:
-            bodies = [await one(*each) for each in batch]
+        try:
+            if side_by_side:
+                bodies = await asyncio.gather(*(one(*each) for each in batch))
+            else:
+                bodies = [await one(*each) for each in batch]
+        finally:
+            context.trail.clear()
         return Encoded(200, b"[" + b",".join(bodies) + b"]", asking.seen)
 
     def _key(self, method: str, text: bytes, kind: str, asking: Asking) -> Key | None:

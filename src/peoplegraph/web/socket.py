@@ -9,6 +9,7 @@ import logging
 from collections.abc import Collection
 from typing import Any
 
+import structlog
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
@@ -74,6 +75,7 @@ class Sockets:
         self.successor: Sockets | None = None
         """What took its place, with other settings."""
         self.is_ending = False
+        self.events: Any = structlog.get_logger().bind()
 
     def current(self) -> "Sockets":
         """Return what is in its place by now."""
@@ -278,7 +280,7 @@ class _Connection:
         finally:
             if quota is not None:
                 quota.end()
-            seen.over(status)
+            seen.over(status, self._sockets.events)
 
     async def _tell(self, operation_id: str, result: Any, *, is_done: bool) -> None:
         """Send what came of an operation; until that is sent it counts as under way."""
@@ -302,7 +304,10 @@ class _Connection:
         context = operations.make_context(asking)
         if not is_query(operation):
             self._keep()
-        result, response = await operations.answer(operation, what, asking, context)
+        try:
+            result, response = await operations.answer(operation, what, asking, context)
+        finally:
+            context.trail.clear()
         if not result.executed:
             return False, response["errors"]
         return True, response
