@@ -22,7 +22,7 @@ from peoplegraph.graph.person import Person
 from peoplegraph.graph.text import CONTROL
 from peoplegraph.scopes import Scope
 from peoplegraph.systems import System
-from peoplegraph.upstream.call import NO_HEADERS, Answer, Call, Endpoint
+from peoplegraph.upstream.call import NO_HEADERS, Answer, Call, Endpoint, no_error
 
 _JSON = {"Content-Type": "application/json"}
 
@@ -122,7 +122,7 @@ class Client:
         tags: Iterable[str] = (),
         past_caches: bool = False,
         is_success: Callable[[Answer], bool] | None = None,
-        meaning: Callable[[Answer], str | None] | None = None,
+        meaning: Callable[[Answer], str | None] = no_error,
     ) -> tuple[Call, Answer]:
         """Send one call and return it with its answer, whatever the answer says.
 
@@ -144,17 +144,13 @@ class Client:
             past_caches=past_caches,
             since=self.session.since,
             is_success=is_success or _is_json,
-            meaning=meaning or _no_meaning,
+            meaning=meaning,
             trail=self.session.trail,
         )
         answer = await self.session.send(call)
         if answer.stale:
             self.session.stale.add(self.system)
         return call, answer
-
-
-def _no_meaning(_: Answer) -> str | None:
-    return None
 
 
 def _is_json(answer: Answer) -> bool:

@@ -6,11 +6,9 @@ import ssl
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
-from peoplegraph.access.caller import Caller
 from peoplegraph.backends import BACKENDS
-from peoplegraph.context import Context, ways_to
+from peoplegraph.context import own_context
 from peoplegraph.errors import UpstreamError
-from peoplegraph.scopes import Scope
 from peoplegraph.settings import PREFIX, CredentialMode, Settings
 from peoplegraph.systems import System
 from peoplegraph.upstream import build_engine
@@ -55,15 +53,7 @@ async def examine(
             if settings.system(system).credential is CredentialMode.CALLER:
                 yield Finding(system, None, "it is called with the caller's own credential, and there is no caller")
                 continue
-            context = Context(
-                caller=Caller("doctor", "open", frozenset(Scope)),
-                ways=ways_to(BACKENDS, settings),
-                send=engine.send,
-                settings=settings,
-                caller_headers={},
-                deadline=loop.time() + settings.deadline_s,
-                request_id="doctor",
-            )
+            context = own_context("doctor", BACKENDS, settings, engine.send)
             began = loop.time()
             begins(system)
             try:

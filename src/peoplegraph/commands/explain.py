@@ -1,6 +1,5 @@
 """`peoplegraph explain`: which upstream calls an operation makes at worst, and which it makes when it is run."""
 
-import asyncio
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,10 +8,9 @@ from typing import Any
 
 from graphql import GraphQLError
 
-from peoplegraph.access.caller import Caller
 from peoplegraph.app import build_engine, build_explainer
 from peoplegraph.backends import BACKENDS
-from peoplegraph.context import Context, ways_to
+from peoplegraph.context import own_context
 from peoplegraph.engine import Operation
 from peoplegraph.errors import describe
 from peoplegraph.graph.explain import Explanation
@@ -65,19 +63,10 @@ async def run(
     settings: Settings, operation: Operation, variables: Mapping[str, Any]
 ) -> tuple[Explanation, list[Any]]:
     """Run an operation against the systems, with the gateway's own keys; return the errors that it had as well."""
-    loop = asyncio.get_running_loop()
     engine = build_engine(settings)
     async with build_upstream(settings) as upstream:
         began = perf_counter()
-        context = Context(
-            caller=Caller("explain", "open", frozenset(Scope)),
-            ways=ways_to(BACKENDS, settings),
-            send=upstream.send,
-            settings=settings,
-            caller_headers={},
-            deadline=loop.time() + settings.deadline_s,
-            request_id=REQUEST_ID,
-        )
+        context = own_context(REQUEST_ID, BACKENDS, settings, upstream.send)
         result = await engine.run(operation, variables, context, granted=frozenset(Scope))
         explained = build_explainer(settings).explain(operation, variables, context.trail, began, perf_counter())
     return explained, [describe(error, REQUEST_ID) for error in result.errors]

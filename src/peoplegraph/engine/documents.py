@@ -43,11 +43,12 @@ class Document:
         self.errors = [_bare(error) for _, error in too_large] or [_bare(e) for e in _validated(schema, document)]
         if not self.errors:
             digest = hashlib.sha256(text.encode()).hexdigest()
-            self.operations = {
-                definition.name.value if definition.name else None: Operation(schema, document, definition, digest)
+            operations = (
+                Operation(schema, document, definition, digest)
                 for definition in document.definitions
                 if isinstance(definition, OperationDefinitionNode)
-            }
+            )
+            self.operations = {operation.name: operation for operation in operations}
 
     def operation(self, name: str | None) -> Operation:
         """Return the operation that is named, or the only one; raises `GraphQLError` as graphql-core does."""

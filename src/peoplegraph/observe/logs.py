@@ -40,7 +40,7 @@ def configure(settings: LogSettings, stream: TextIO | None = None) -> None:
             foreign_pre_chain=[
                 *ours,
                 structlog.stdlib.add_logger_name,
-                structlog.stdlib.ExtraAdder(["system", "endpoint", "outcome", "request"]),
+                structlog.stdlib.ExtraAdder(_EXTRAS),
             ],
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,

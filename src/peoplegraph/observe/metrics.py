@@ -18,7 +18,7 @@ from peoplegraph.settings import is_running, shared_metrics
 from peoplegraph.systems import System
 
 MAX_NAME = 100
-"""How long the name of an operation may be that is told apart."""
+"""How much of an operation's name is told; one that is as long is not told apart."""
 
 MAX_NAMES = 100
 """How many names of operations are told apart; the others are `other`."""

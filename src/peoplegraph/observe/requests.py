@@ -10,10 +10,7 @@ import msgspec
 import structlog
 
 from peoplegraph.observe import metrics
-from peoplegraph.upstream.trail import Source, Trail
-
-MAX_NAME = 100
-"""How much of an operation's name is told."""
+from peoplegraph.upstream.trail import Trail
 
 
 class Seen(msgspec.Struct):
@@ -38,7 +35,13 @@ class Seen(msgspec.Struct):
     def ran(self, name: str | None, kind: str, digest: str) -> None:
         """Take note of an operation; of a batch the first is told."""
         if self.digest is None:
-            self.operation, self.type, self.digest = name and name[:MAX_NAME], kind, digest
+            self.operation, self.type, self.digest = name and name[: metrics.MAX_NAME], kind, digest
+
+    def refused(self, code: str, limit: str | None) -> None:
+        """Take note that it is not answered, for a limit that it passes or for something else."""
+        self.failed({code: 1})
+        if limit is not None:
+            metrics.limits(limit).inc()
 
     def failed(self, codes: Mapping[str, int], name: str | None = None) -> None:
         """Take note of errors, of an operation by its name in the metrics."""
@@ -61,8 +64,7 @@ class Seen(msgspec.Struct):
         """Take note of the calls."""
         if not trail.steps:
             return
-        made = sum(step.source is Source.UPSTREAM for step in trail.steps)
-        self.calls, self.saved = made, len(trail.steps) - made  # a batch has one trail
+        self.calls, self.saved = trail.counts()  # a batch has one trail
 
     def over(self, status: int, events: Any) -> None:
         """Tell of the request, which was answered with a status; `events` is structlog's logger, bound."""

@@ -17,10 +17,10 @@ from opentelemetry.trace import Span, SpanKind, Status, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from peoplegraph.engine import Operation
-from peoplegraph.observe.requests import MAX_NAME
+from peoplegraph.observe.metrics import MAX_NAME
 from peoplegraph.systems import System
 from peoplegraph.upstream.call import Call
-from peoplegraph.upstream.trail import Source, Step, Trail
+from peoplegraph.upstream.trail import Step, Trail
 
 _propagator = TraceContextTextMapPropagator()
 
@@ -80,8 +80,8 @@ class OperationSpan:
 
     def end(self, trail: Trail, codes: Collection[str]) -> None:
         """End it; the codes are those of the operation's errors."""
-        made = sum(step.source is Source.UPSTREAM for step in trail.steps)
-        self._span.set_attributes({"peoplegraph.calls": made, "peoplegraph.calls.saved": len(trail.steps) - made})
+        made, saved = trail.counts()
+        self._span.set_attributes({"peoplegraph.calls": made, "peoplegraph.calls.saved": saved})
         if codes:
             self._span.set_attribute("error.type", min(codes))
             self._span.set_status(Status(StatusCode.ERROR, ", ".join(sorted(codes))))

@@ -60,7 +60,8 @@ def _any(_: "Answer") -> bool:
     return True
 
 
-def _nothing(_: "Answer") -> str | None:
+def no_error(_: "Answer") -> str | None:
+    """Say of an answer that its status has said it all."""
     return None
 
 
@@ -102,7 +103,7 @@ class Call(msgspec.Struct, frozen=True):
     past_caches: bool = False
     since: float = 0.0
     is_success: "Callable[[Answer], bool]" = _any
-    meaning: "Callable[[Answer], str | None]" = _nothing
+    meaning: "Callable[[Answer], str | None]" = no_error
     trail: "Trail | None" = None
 
     def __repr__(self) -> str:

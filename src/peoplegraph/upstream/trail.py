@@ -101,10 +101,10 @@ class Trail:
         self.steps.clear()
         self._begun.clear()
 
-    @property
-    def made(self) -> list[Step]:
-        """The calls that were made, each attempt one."""
-        return [step for step in self.steps if step.source is Source.UPSTREAM]
+    def counts(self) -> tuple[int, int]:
+        """Return how many calls were made, each attempt one, and how many answers were had without."""
+        made = sum(step.source is Source.UPSTREAM for step in self.steps)
+        return made, len(self.steps) - made
 
     def begin(self, call: Call, now: float) -> Step:
         """Take note that a call is about to be made."""

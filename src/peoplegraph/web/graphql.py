@@ -95,9 +95,7 @@ class Endpoint:
         except (RequestError, Unauthenticated, KeysUnavailable, TooMany) as error:
             refused = as_request_error(error)
             status = refused.status
-            seen.failed({refused.code: 1})
-            if refused.limit is not None:
-                metrics.limits(refused.limit).inc()
+            seen.refused(refused.code, refused.limit)
             await _refuse(send, refused, kind, request_id, _limits(quota))
         except ClientDisconnect:
             return

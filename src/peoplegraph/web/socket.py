@@ -268,9 +268,7 @@ class _Connection:
             except (Ending, RequestError, Unauthenticated, KeysUnavailable, TooMany) as error:
                 refused = as_request_error(error)
                 status = refused.status
-                seen.failed({refused.code: 1})
-                if refused.limit is not None:
-                    metrics.limits(refused.limit).inc()
+                seen.refused(refused.code, refused.limit)
                 is_done, result = False, [graphql_error(refused, request_id)]
             except Exception:
                 status = 500
