@@ -37,6 +37,7 @@ from peoplegraph.web.socket import Sockets
 
 if TYPE_CHECKING:
     from peoplegraph.observe.traces import Traces
+    from peoplegraph.shared import Shared
 
 log = logging.getLogger(__name__)
 
@@ -49,13 +50,14 @@ def create_app(settings: Settings | None = None, assets: Assets | None = None) -
     reads_settings = settings is None
     settings = settings or Settings.load()
     monitor = Monitor()
+    shared = build_shared(settings)
     upstream: Upstream | None = None
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         nonlocal upstream
         _say(settings)
-        async with build_upstream(settings) as upstream, watching(gateway.look):
+        async with opened_upstream(settings, shared, front.operations.sharing) as upstream, watching(gateway.look):
             try:
                 async with monitor.watching(sample):
                     yield
@@ -69,23 +71,49 @@ def create_app(settings: Settings | None = None, assets: Assets | None = None) -
 
     def sample() -> None:
         opened().sample(settings.configured)
+        if shared is not None:
+            shared.sample()
         metrics.READY.set(health.status == "ready")
 
     def breakers() -> Mapping[str, str] | None:
         return None if upstream is None else upstream.states(settings.configured)
 
     def change(front: Front) -> Front:
-        return changed(front, Settings.load(), opened)
+        return changed(front, Settings.load(), opened, shared)
 
-    health = Health(monitor, breakers, needs_upstreams=settings.ready_needs_upstreams)
-    front = build_front(settings, opened, assets=assets or Assets())
+    store = None if shared is None else shared.state
+    health = Health(monitor, breakers, store, needs_upstreams=settings.ready_needs_upstreams)
+    front = build_front(settings, opened, shared=shared, assets=assets or Assets())
     files = Watched(setting_files() if reads_settings else (), lambda: None)
     gateway = Gateway(front, health, files, change if reads_settings else None, lifespan=lifespan)
     return gateway
 
 
+@asynccontextmanager
+async def opened_upstream(
+    settings: Settings, shared: "Shared | None", sharing: Sharing | None
+) -> AsyncIterator[Upstream]:
+    """Open the path to the systems, alone or as one gateway of a group."""
+    if shared is None:
+        async with build_upstream(settings) as upstream:
+            yield upstream
+        return
+    async with build_upstream(settings, shared.group, shared.records) as upstream:
+        shared.group.tell(upstream)
+        if sharing is not None:
+            shared.group.tell(sharing)
+        async with shared.taking_part(upstream.engine):
+            yield upstream
+            await upstream.cache.told()
+
+
 def build_front(
-    settings: Settings, upstream: Callable[[], Upstream], old: Front | None = None, *, assets: Assets
+    settings: Settings,
+    upstream: Callable[[], Upstream],
+    old: Front | None = None,
+    *,
+    shared: "Shared | None" = None,
+    assets: Assets,
 ) -> Front:
     """Return what stands before the systems. What an `old` one knows and the settings leave as it is goes on."""
 
@@ -104,19 +132,22 @@ def build_front(
     ways = ways_to(BACKENDS, settings)
     gate = old.gate if old and _same(old.settings, settings, _GATE) else Gate(settings)
     engine = old.operations.engine if old and _same(old.settings, settings, _ENGINE) else build_engine(settings)
-    named = old.operations.named if old and _same(old.settings, settings, _NAMED) else _named(settings, engine)
-    shares = settings.share_operations and settings.workers == 1
+    named = (
+        old.operations.named if old and _same(old.settings, settings, _NAMED) else _named(settings, engine, shared)
+    )
+    shares = settings.share_operations and settings.sees_all_writes
+    others = None if shared is None else shared.group
     operations = Operations(
         engine,
         make_context,
         named,
-        sharing=old.operations.sharing if old else Sharing(settings.deadline_s / 2) if shares else None,
+        sharing=old.operations.sharing if old else Sharing(settings.deadline_s / 2, others) if shares else None,
         explainer=build_explainer(settings),
         traces=old.operations.traces if old else _traces(settings),
         introspects=settings.introspects,
         explains=settings.explains,
     )
-    quotas = old.quotas if old and _same(old.settings, settings, _QUOTAS) else _quotas(settings)
+    quotas = old.quotas if old and _same(old.settings, settings, _QUOTAS) else _quotas(settings, shared)
     read_headers = ReadHeaders(
         (header for backend in BACKENDS for header in backend.credential_headers), traces=settings.traces
     )
@@ -157,7 +188,9 @@ def build_front(
     )
 
 
-def changed(front: Front, settings: Settings, upstream: Callable[[], Upstream]) -> Front:
+def changed(
+    front: Front, settings: Settings, upstream: Callable[[], Upstream], shared: "Shared | None" = None
+) -> Front:
     """Return a front for new settings, as far as they can change while the gateway runs. Raises `SettingsError`."""
     settings, fixed = front.settings.changed_to(settings)
     if fixed:
@@ -165,7 +198,7 @@ def changed(front: Front, settings: Settings, upstream: Callable[[], Upstream]) 
     if settings == front.settings:
         return front
     log.info("the settings are read anew")
-    return build_front(settings, upstream, front, assets=front.pages.assets)
+    return build_front(settings, upstream, front, shared=shared, assets=front.pages.assets)
 
 
 _GATE = ("api_keys", "keys_file", "jwt", "open", "open_to_network", "open_scopes")
@@ -196,11 +229,23 @@ def _traces(settings: Settings) -> "Traces | None":
     return Traces([system for system, block in settings.configured.items() if block.traceparent])
 
 
-def _quotas(settings: Settings) -> Quotas:
+def build_shared(settings: Settings) -> "Shared | None":
+    """Return what is shared with other gateways, if the settings name a store for it. Raises `SettingsError`."""
+    if not settings.shared.is_on:
+        return None
+    try:
+        from peoplegraph.shared import Shared  # noqa: PLC0415
+    except ImportError:
+        raise SettingsError("PEOPLEGRAPH_SHARED_URL: needs more: pip install 'peoplegraph[shared]'") from None
+    return Shared(settings)
+
+
+def _quotas(settings: Settings, shared: "Shared | None") -> Quotas:
     return Quotas(
         requests_per_second=settings.caller_requests_per_second,
         calls_per_minute=settings.caller_calls_per_minute,
         at_once=settings.caller_operations,
+        group=None if shared is None else shared.rates,
     )
 
 
@@ -229,16 +274,17 @@ def check_files(settings: Settings) -> None:
     """Read the files that the settings name, and look whether what they need is there. Raises `SettingsError`."""
     Gate(settings)
     _traces(settings)
+    build_shared(settings)
     if settings.trusted_documents is not TrustMode.OFF:
         read_manifests(settings.trusted_manifest)
 
 
-def _named(settings: Settings, engine: Engine) -> NamedDocuments:
+def _named(settings: Settings, engine: Engine, shared: "Shared | None") -> NamedDocuments:
     trusted = None
     if settings.trusted_documents is not TrustMode.OFF:
         trusted = TrustedDocuments(settings.trusted_documents, settings.trusted_manifest, engine.documents.errors)
     automatic = AutomaticQueries(settings.persisted_queries) if settings.persisted_queries else None
-    return NamedDocuments(trusted, automatic)
+    return NamedDocuments(trusted, automatic, None if shared is None else shared.queries)
 
 
 def _say(settings: Settings) -> None:
@@ -248,7 +294,7 @@ def _say(settings: Settings) -> None:
             log.info("%s: %s", system.title, settings.configured[system].url)
         else:
             log.warning("%s has no URL and is left out: its fields answer null", system.title)
-    if settings.workers > 1:
+    if not settings.sees_all_writes:
         log.warning("with several workers no answers are kept: one does not see the writes of another")
     if settings.trusted_manifest and settings.trusted_documents is TrustMode.OFF:
         log.warning("the trusted documents do nothing while PEOPLEGRAPH_TRUSTED_DOCUMENTS is off")

@@ -2,11 +2,12 @@
 
 import json
 import logging
+import re
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 from graphql import GraphQLError
@@ -30,6 +31,8 @@ MAX_TOLD = 1_000
 """How many documents that are not trusted are told apart in the log."""
 
 APOLLO_FORMAT = "apollo-persisted-query-manifest"
+
+_DIGEST = re.compile(r"[0-9a-f]{64}")
 
 log = logging.getLogger(__name__)
 
@@ -155,25 +158,52 @@ class AutomaticQueries:
             self._texts.move_to_end(hashed)
         return text
 
-    def put(self, text: str) -> None:
-        """Keep a query, which is known to be valid, by its hash."""
+    def put(self, text: str) -> str | None:
+        """Keep a query, and return its hash if it is new."""
         hashed = digest(text)
         if hashed in self._texts:
-            return
+            return None
         self._texts[hashed] = text
         self._characters += len(text)
         while len(self._texts) > self._most or self._characters > MAX_AUTOMATIC_CHARACTERS:
             self._characters -= len(self._texts.popitem(last=False)[1])
+        return hashed
+
+
+class SharedQueries(Protocol):
+    """Queries that clients have sent to any gateway of a group, by their hashes."""
+
+    async def get(self, digest: str) -> str | None:
+        """Return a query's text."""
+
+    def put(self, digest: str, text: str) -> None:
+        """Keep a query."""
 
 
 class NamedDocuments:
     """From what a request says of its document to the text of it."""
 
-    def __init__(self, trusted: TrustedDocuments | None, automatic: AutomaticQueries | None) -> None:
+    def __init__(
+        self,
+        trusted: TrustedDocuments | None,
+        automatic: AutomaticQueries | None,
+        shared: SharedQueries | None = None,
+    ) -> None:
         self._trusted = trusted
         self._automatic = automatic
+        self._shared = shared
         self.watched = [trusted.watched] if trusted is not None else []
         """The files that are read anew when they change."""
+
+    async def fetch(self, wanted: Wanted) -> None:
+        """Have a persisted query at hand that another gateway was sent."""
+        hashed = (wanted.sha256 or "").lower()
+        if self._shared is None or self._automatic is None or not _DIGEST.fullmatch(hashed):
+            return
+        if self._automatic.get(hashed) is None:
+            text = await self._shared.get(hashed)
+            if text is not None and digest(text) == hashed:
+                self._automatic.put(text)
 
     def text(self, wanted: Wanted, caller: Caller) -> str:
         """Return the text of the document that is to be executed.
@@ -204,7 +234,9 @@ class NamedDocuments:
     def keep(self, wanted: Wanted, executed: str) -> None:
         """Keep a query that came with its hash, once it is known to be valid, and to be what is executed."""
         if self._automatic is not None and wanted.sha256 is not None and wanted.text == executed:
-            self._automatic.put(executed)
+            new = self._automatic.put(executed)
+            if new is not None and self._shared is not None:
+                self._shared.put(new, executed)
 
     def _persisted(self, hashed: str) -> str:
         if self._automatic is None:

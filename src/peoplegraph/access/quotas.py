@@ -1,9 +1,11 @@
 """What one caller may do in a time: requests, upstream calls, and requests at once."""
 
+import asyncio
 import ipaddress
 import math
 from collections import OrderedDict
 from functools import lru_cache
+from typing import Protocol
 
 from peoplegraph.access.caller import Caller
 
@@ -34,6 +36,8 @@ class Bucket:
         self.window_s = self.most / self._rate  # of less than one in its window: one, in a longer one
         self._left = self.most
         self._at = now
+        self.untold = 0
+        """What was taken here since the group was told."""
 
     def __repr__(self) -> str:
         return f"<Bucket {self.name} {self._left:.1f} of {self.most:g}>"
@@ -47,6 +51,12 @@ class Bucket:
     def take(self, now: float, number: int = 1) -> None:
         """Take some."""
         self._left = self.left(now) - number
+        self.untold += number
+
+    def know(self, now: float, left: float) -> None:
+        """Take note of what the group has left; it does not know of what was taken here meanwhile."""
+        self._left = left - self.untold
+        self._at = now
 
     def wait_s(self, now: float) -> float:
         """Return the seconds until one may be taken."""
@@ -58,9 +68,12 @@ class Bucket:
 
 
 class Quota:
-    """One caller's."""
+    """One caller's; `who` tells it from others."""
 
-    def __init__(self, requests: Bucket | None, calls: Bucket | None, at_once: int) -> None:
+    def __init__(
+        self, requests: Bucket | None, calls: Bucket | None, at_once: int, who: tuple[str, str] = ("", "")
+    ) -> None:
+        self.who = who
         self.requests = requests
         self.calls = calls
         self.has_rates = requests is not None or calls is not None
@@ -114,13 +127,30 @@ class Quota:
         }
 
 
+class Group(Protocol):
+    """The other gateways that a caller may ask."""
+
+    async def ask(self, quota: Quota) -> None:
+        """Have the rates be as all gateways together count them, before a request begins."""
+
+    def tell(self, quota: Quota) -> None:
+        """Tell what was taken since."""
+
+
 class Quotas:
-    """The quotas of all callers, each counted in this process alone."""
+    """The quotas of all callers, counted in this process, and with those of a `group`."""
 
     def __init__(
-        self, *, requests_per_second: float, calls_per_minute: float, at_once: int, most: int = MAX_CALLERS
+        self,
+        *,
+        requests_per_second: float,
+        calls_per_minute: float,
+        at_once: int,
+        most: int = MAX_CALLERS,
+        group: Group | None = None,
     ) -> None:
         self._most = most
+        self._group = group
         self._requests_per_second = requests_per_second
         self._calls_per_minute = calls_per_minute
         self._at_once = at_once
@@ -134,17 +164,29 @@ class Quotas:
         key = (caller.kind, caller.name if caller.kind != "open" else network(address))
         quota = self._quotas.get(key)
         if quota is None:
-            quota = self._quotas[key] = self._made(now)
+            quota = self._quotas[key] = self._made(now, key)
             if len(self._quotas) > self._most:
                 self._forget_one()
         else:
             self._quotas.move_to_end(key)
         return quota
 
-    def _made(self, now: float) -> Quota:
+    async def begin(self, quota: Quota) -> None:
+        """Count a request, until its `end`. Raises `TooMany`, and then it is not counted."""
+        if self._group is not None and quota.has_rates:
+            await self._group.ask(quota)
+        quota.begin(asyncio.get_running_loop().time())
+
+    def end(self, quota: Quota) -> None:
+        """Take note that a request is over."""
+        quota.end()
+        if self._group is not None and quota.has_rates:
+            self._group.tell(quota)
+
+    def _made(self, now: float, who: tuple[str, str]) -> Quota:
         requests = Bucket("requests", self._requests_per_second, 1, now) if self._requests_per_second else None
         calls = Bucket("calls", self._calls_per_minute, 60, now) if self._calls_per_minute else None
-        return Quota(requests, calls, self._at_once)
+        return Quota(requests, calls, self._at_once, who)
 
     def _forget_one(self) -> None:
         for key, quota in self._quotas.items():

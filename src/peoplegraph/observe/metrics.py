@@ -53,6 +53,11 @@ _CACHE_READS = Counter(
     "Reads where answers are kept: hit, miss, revalidated (asked whether it still holds, and it does), stale.",
     ["system", "result"],
 )
+_GROUP_READS = Counter(
+    "peoplegraph_group_reads",
+    "Reads that were looked for in the shared store: hit, miss, down.",
+    ["system", "result"],
+)
 _LIMITS = Counter("peoplegraph_limits", "Requests and operations that were refused, by the limit.", ["limit"])
 _DECLINED = Counter("peoplegraph_declined_operations", "Operations left to graphql-core, by reason.", ["reason"])
 
@@ -78,6 +83,24 @@ CALLS_WAITING = Gauge(
 )
 CACHE_BYTES = Gauge("peoplegraph_cache_bytes", "Memory of kept answers, roughly.", multiprocess_mode="livesum")
 CACHE_ENTRIES = Gauge("peoplegraph_cache_entries", "Kept answers.", multiprocess_mode="livesum")
+GROUP_UP = Gauge(
+    "peoplegraph_group_up",
+    "Processes that share a store with others, and have it; there are none where none is set.",
+    multiprocess_mode="livesum",
+)
+GROUP_MEMBERS = Gauge(
+    "peoplegraph_group_members", "Gateways that share a store, this one among them.", multiprocess_mode="livemax"
+)
+GROUP_LOSSES = Counter("peoplegraph_group_losses", "How often the shared store was lost.")
+GROUP_WRITE_SECONDS = Histogram(
+    "peoplegraph_group_write_duration_seconds",
+    "Time until all gateways had heard of a write.",
+    buckets=SECONDS,
+)
+GROUP_UNHEARD = Counter(
+    "peoplegraph_group_unheard_writes",
+    "Writes that waited for a gateway's lease to run out, since it did not answer.",
+)
 LOOP_LAG = Gauge(
     "peoplegraph_event_loop_lag_seconds",
     "How late the event loop woke who slept, the worst of the last two seconds.",
@@ -156,6 +179,12 @@ def shared_calls(system: System) -> Counter:
 def cache_reads(system: System, result: str) -> Counter:
     """Return the counter of reads where answers are kept."""
     return _CACHE_READS.labels(system.name, result)
+
+
+@cache
+def group_reads(system: System, result: str) -> Counter:
+    """Return the counter of reads in the store that gateways share."""
+    return _GROUP_READS.labels(system.name, result)
 
 
 @cache

@@ -131,11 +131,13 @@ class Settings(OperatingSettings):
     )
     share_operations: bool = Field(
         default=True,
-        description="Whether equal queries under way at once are one execution; with several workers never.",
+        description="Whether equal queries under way at once are one execution; with several workers only "
+        "where they share a store.",
     )
     share_calls: bool = Field(
         default=True,
-        description="Whether equal reads under way at once are one upstream call; with several workers never.",
+        description="Whether equal reads under way at once are one upstream call; with several workers only "
+        "where they share a store.",
     )
     open: bool | None = Field(
         default=None,
@@ -321,11 +323,16 @@ class Settings(OperatingSettings):
         return settings, [f"{PREFIX}{name}".upper() for name in differing if name not in CHANGEABLE]
 
     def cache_ttl_s(self, system: System) -> float:
-        """Return for how many seconds answers of a system are kept: 0 with several workers.
+        """Return for how many seconds answers of a system are kept: 0 with several workers that share nothing.
 
         One of them does not see what is written through another, and a read must not be older than a write.
         """
-        return self.system(system).cache_ttl_s if self.workers == 1 else 0.0
+        return self.system(system).cache_ttl_s if self.sees_all_writes else 0.0
+
+    @property
+    def sees_all_writes(self) -> bool:
+        """Whether what is written through the gateway, by whichever of its workers, is known to each."""
+        return self.workers == 1 or self.shared.is_on
 
     def system(self, system: System) -> SystemSettings:
         """Return the block of one system."""

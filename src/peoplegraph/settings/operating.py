@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic_settings import BaseSettings
 
 from peoplegraph.settings.blocks import is_loopback
+from peoplegraph.settings.shared import SharedSettings
 
 CHANGEABLE = frozenset(
     """
@@ -98,6 +99,7 @@ class OperatingSettings(BaseSettings):
     )
     log: LogSettings = LogSettings()
     metrics: MetricsSettings = MetricsSettings()
+    shared: SharedSettings = SharedSettings()
 
     @property
     def is_loopback(self) -> bool:

@@ -1,4 +1,4 @@
-"""Answers kept for a while, across requests, and dropped by what writes to them.
+"""Answers kept for a while, across requests, and dropped by what writes to them, here or in the group.
 
 The key is method, target, body and *credential*. A write drops what it touches, by the tags that both calls carry,
 before its own answer is given out; an answer to a read of it that began before that is never kept. So a read that
@@ -18,12 +18,17 @@ from peoplegraph.observe import metrics
 from peoplegraph.systems import System
 from peoplegraph.upstream.call import (
     LATE_WRITE_S,
-    NO_HEADERS,
+    VALIDATORS,
     Answer,
     Call,
     Key,
+    Others,
     Send,
+    Write,
+    forbids_keeping,
     leaves_open,
+    may_be_kept,
+    validators_of,
 )
 from peoplegraph.upstream.trail import Source
 
@@ -35,11 +40,6 @@ ENTRY_BYTES = 1024
 
 OPEN_S = 2 * LATE_WRITE_S
 """How long it is open what a write without an answer has come to: its answer may come, and reads take time."""
-
-MAX_VALIDATOR_LENGTH = 1000
-
-_VALIDATORS = {"etag": "If-None-Match", "last-modified": "If-Modified-Since"}
-"""What an answer gives, and what asks whether it still holds."""
 
 
 @dataclass(slots=True)
@@ -108,7 +108,13 @@ class Store:
             if not keys:
                 del self._tagged[key[0], tag]
 
-    def drop_touched(self, write: Call) -> None:
+    def clear(self) -> None:
+        """Drop everything."""
+        self._entries.clear()
+        self._tagged.clear()
+        self._bytes = 0
+
+    def drop_touched(self, write: Write) -> None:
         """Drop what a write has touched, whoever's it is."""
         for tag in write.tags:
             for key in list(self._tagged.get((write.system, tag), ())):
@@ -126,11 +132,16 @@ class _Fetch:
 class Cache:
     """Answers reads from what is kept; `ttl_s` says for how long, and 0 not at all.
 
-    With `stale_if_error_s` an answer that is no longer fresh is given out, marked, where the upstream fails.
+    With `stale_if_error_s` an answer that is no longer fresh is given out, marked, where the upstream fails. What
+    `others` write is to be told by `touched`; while they cannot be trusted to, nothing is kept.
     """
 
-    def __init__(self, send: Send, ttl_s: Mapping[System, float], stale_if_error_s: float = 0) -> None:
+    def __init__(
+        self, send: Send, ttl_s: Mapping[System, float], stale_if_error_s: float = 0, others: Others | None = None
+    ) -> None:
         self._send = send
+        self._others = others
+        self._telling: set[asyncio.Task[None]] = set()
         self._ttl_s = ttl_s
         self._stale_if_error_s = stale_if_error_s
         self.store = Store()
@@ -151,46 +162,81 @@ class Cache:
         return self._read(call, ttl_s)
 
     async def _read(self, call: Call, ttl_s: float) -> Answer:
-        entry = self.store.get(call.key)
+        trusts = self._trusts()
+        entry = self.store.get(call.key) if trusts else None
         now = asyncio.get_running_loop().time()
         if entry is not None and now < entry.fresh_until:
             if call.trail is not None:
                 call.trail.had(call, Source.CACHE, entry.answer)
             metrics.cache_reads(call.system, "hit").inc()
             return entry.answer
-        fetch = _Fetch(call, spoiled=self._may_change(call))
+        fetch = _Fetch(call, spoiled=not trusts or self._may_change(call))
         self._fetches.add(fetch)
         try:
             return await self._fetch(fetch, entry, ttl_s)
         finally:
             self._fetches.discard(fetch)
 
+    def _trusts(self) -> bool:
+        return self._others is None or self._others.is_trusted
+
     async def _write(self, call: Call) -> Answer:
-        settled = False
+        write = Write(call.system, call.tags)
+        may_come = replace(write, open_s=call.deadline + OPEN_S - asyncio.get_running_loop().time())
         try:
             answer = await self._send(call)
-            settled = not leaves_open(answer.status)
         except OutcomeUnknown:
+            await self._wrote(may_come)
             raise
-        except Exception:
-            settled = True  # it was not sent
+        except Exception:  # it was not sent
+            self.touched(write)
             raise
-        else:
-            return answer
-        finally:
-            if not settled:
-                self._leave_open(call)
-            for fetch in self._fetches:
-                fetch.spoiled = fetch.spoiled or call.touches(fetch.call)
-            self.store.drop_touched(call)
+        except BaseException:
+            self._tell(may_come)
+            raise
+        await self._wrote(may_come if leaves_open(answer.status) else write)
+        return answer
 
-    def _leave_open(self, call: Call) -> None:
+    async def _wrote(self, write: Write) -> None:
+        """Drop what was written, here and wherever else it is kept."""
+        told = self._tell(write)
+        if told is not None:
+            await asyncio.shield(told)
+
+    async def told(self) -> None:
+        """Wait until all that was written is told."""
+        await asyncio.gather(*self._telling)
+
+    def _tell(self, write: Write) -> "asyncio.Task[None] | None":
+        self.touched(write)
+        if self._others is None:
+            return None
+        task = asyncio.ensure_future(self._others.touched(write))
+        self._telling.add(task)  # it goes on if nobody waits any more
+        task.add_done_callback(self._telling.discard)
+        return task
+
+    def touched(self, write: Write) -> None:
+        """Drop what a write touches."""
+        if write.open_s:
+            self._leave_open(write)
+        for fetch in self._fetches:
+            fetch.spoiled = fetch.spoiled or write.touches(fetch.call)
+        self.store.drop_touched(write)
+
+    def forget(self) -> None:
+        """Drop everything, also what is on its way."""
+        for fetch in self._fetches:
+            fetch.spoiled = True
+        self.store.clear()
+
+    def _leave_open(self, write: Write) -> None:
         now = asyncio.get_running_loop().time()
-        while self._open and next(iter(self._open.values())) <= now:
-            del self._open[next(iter(self._open))]
-        for tag in call.tags:
-            self._open.pop((call.system, tag), None)  # so that the newest stand last
-            self._open[call.system, tag] = call.deadline + OPEN_S
+        for key in [key for key, until in self._open.items() if until <= now]:
+            del self._open[key]
+        for tag in write.tags:
+            key = (write.system, tag)
+            self._open[key] = max(self._open.get(key, 0), now + write.open_s)
 
     def _may_change(self, call: Call) -> bool:
         """Whether a write may yet take effect on what a read tells of."""
@@ -202,7 +248,7 @@ class Cache:
     async def _fetch(self, fetch: _Fetch, old: Entry | None, ttl_s: float) -> Answer:
         call = fetch.call
         asked = asyncio.get_running_loop().time()
-        validators = {_VALIDATORS[name]: value for name, value in old.answer.headers.items()} if old else {}
+        validators = {VALIDATORS[name]: value for name, value in old.answer.headers.items()} if old else {}
         try:
             answer = await self._send(replace(call, headers={**call.headers, **validators}) if validators else call)
         except (Unavailable, TimedOut):
@@ -216,16 +262,17 @@ class Cache:
             if kept is None:
                 metrics.cache_reads(call.system, "miss").inc()
             return kept or answer
-        directives = answer.headers.get("cache-control", "").lower()
-        headers = _validators(call, answer)
+        headers = validators_of(call, answer)
+        is_forbidden = forbids_keeping(answer)
         is_revalidated = answer.status == 304 and old is not None and bool(validators)
         metrics.cache_reads(call.system, "revalidated" if is_revalidated else "miss").inc()
+        fresh_until = min(asked + ttl_s, asked + ttl_s if answer.fresh_until is None else answer.fresh_until)
         if answer.status == 304 and old is not None and validators:
             answer, headers = old.answer, {**old.answer.headers, **headers}
-        if answer.status == 200 and "no-store" not in directives and call.is_success(answer):
-            if not fetch.spoiled:
-                kept = replace(answer, headers=headers)
-                self.store.put(call.key, Entry(kept, call.tags, asked + ttl_s))
+        if may_be_kept(call, answer) and not is_forbidden:
+            if not fetch.spoiled and fresh_until > asked:
+                kept = replace(answer, headers=headers, fresh_until=None)
+                self.store.put(call.key, Entry(kept, call.tags, fresh_until))
         else:
             self.store.drop(call.key)
         return answer
@@ -233,7 +280,7 @@ class Cache:
     def _kept_in_need(self, call: Call) -> Answer | None:
         """Return what is kept, marked if it is no longer fresh, if it may still do where the upstream fails."""
         now = asyncio.get_running_loop().time()
-        entry = self.store.get(call.key)
+        entry = self.store.get(call.key) if self._trusts() else None
         if entry is None or now >= entry.fresh_until + self._stale_if_error_s:
             return None
         kept = entry.answer if now < entry.fresh_until else replace(entry.answer, stale=True)
@@ -241,15 +288,3 @@ class Cache:
             call.trail.had(call, Source.STALE if kept.stale else Source.CACHE, kept)
         metrics.cache_reads(call.system, "stale" if kept.stale else "hit").inc()
         return kept
-
-
-def _validators(call: Call, answer: Answer) -> Mapping[str, str]:
-    """Return what will ask whether the answer still holds; a POST that matches is no 304 but a 412 (RFC 9110)."""
-    if call.method != "GET":
-        return NO_HEADERS
-    given = ((name, answer.headers.get(name, "")) for name in _VALIDATORS)
-    return {
-        name: value
-        for name, value in given
-        if value and value.isascii() and value.isprintable() and len(value) <= MAX_VALIDATOR_LENGTH
-    }

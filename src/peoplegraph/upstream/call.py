@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import msgspec
 
@@ -114,24 +114,73 @@ class Call(msgspec.Struct, frozen=True):
         """What makes two reads the same, the credential among it."""
         return (self.system, self.method, self.target, self.body, self.credential)
 
-    def touches(self, read: "Call") -> bool:
-        """Whether this write changes what that read tells of."""
+
+class Write(msgspec.Struct, frozen=True):
+    """What was written: it may yet take effect in the next `open_s` seconds, if that is not known."""
+
+    system: System
+    tags: frozenset[str]
+    open_s: float = 0.0
+
+    def touches(self, read: Call) -> bool:
+        """Whether it changes what a read tells of."""
         return self.system is read.system and not self.tags.isdisjoint(read.tags)
+
+
+class Others(Protocol):
+    """The other gateways of a group."""
+
+    @property
+    def is_trusted(self) -> bool:
+        """Whether all that they write is known here before it is answered."""
+
+    async def touched(self, write: Write) -> None:
+        """Tell them of a write; it is answered when this returns."""
 
 
 class Answer(msgspec.Struct, frozen=True):
     """What came back: of its headers `READ_HEADERS`, in lower case; `body` is decoded from any content coding.
 
-    `stale` marks one that was kept for longer than it is fresh, and given out because the upstream fails.
+    `stale` marks one that was kept for longer than it is fresh, and given out because the upstream fails. One that
+    may be kept for less than its system's answers are says until when it is fresh, on the loop's clock.
     """
 
     status: int
     headers: Mapping[str, str]
     body: bytes
     stale: bool = False
+    fresh_until: float | None = None
 
     def __repr__(self) -> str:
         return f"<Answer {self.status}, {len(self.body):,} bytes>"
+
+
+MAX_VALIDATOR_LENGTH = 1000
+
+VALIDATORS = {"etag": "If-None-Match", "last-modified": "If-Modified-Since"}
+"""What an answer gives, and what asks whether it still holds."""
+
+
+def may_be_kept(call: Call, answer: Answer) -> bool:
+    """Whether an answer is good for who asks next, too."""
+    return answer.status == 200 and not forbids_keeping(answer) and call.is_success(answer)
+
+
+def forbids_keeping(answer: Answer) -> bool:
+    """Whether the system says that its answer is not to be kept."""
+    return "no-store" in answer.headers.get("cache-control", "").lower()
+
+
+def validators_of(call: Call, answer: Answer) -> Mapping[str, str]:
+    """Return what will ask whether the answer still holds; a POST that matches is no 304 but a 412 (RFC 9110)."""
+    if call.method != "GET":
+        return NO_HEADERS
+    given = ((name, answer.headers.get(name, "")) for name in VALIDATORS)
+    return {
+        name: value
+        for name, value in given
+        if value and value.isascii() and value.isprintable() and len(value) <= MAX_VALIDATOR_LENGTH
+    }
 
 
 def leaves_open(status: int) -> bool:

@@ -24,7 +24,7 @@ from peoplegraph.systems import System
 from peoplegraph.upstream.body import Broken
 from peoplegraph.upstream.call import CLOSE_GRACE_S, CONNECT_TIMEOUT_S, LATE_WRITE_S, Answer, Call
 from peoplegraph.upstream.http1_connection import Connection, Late, Lost
-from peoplegraph.upstream.limit import Limits, Load, Pace, wait_for_turn
+from peoplegraph.upstream.limit import Limits, Load, Pace, paced, wait_for_turn
 from peoplegraph.upstream.outcome import broken, late, log_late_write, lost, not_called, unreachable
 from peoplegraph.upstream.tls import TlsContext
 
@@ -84,6 +84,10 @@ class Http1Engine:
         """Return how many calls to a system are under way, and wait."""
         return self._pools[system].load()
 
+    def resize(self, system: System, limits: Limits) -> None:
+        """Set how much a system may be called from now on."""
+        self._pools[system].resize(limits)
+
     def send(self, call: Call) -> Coroutine[Any, Any, Answer]:
         """Carry `call` and return its answer."""
         return self._pools[call.system].send(call)
@@ -103,7 +107,7 @@ class Pool:
         self._head = f"Host: {url.netloc}\r\nAccept: application/json\r\nAccept-Encoding: gzip, deflate\r\n"
         self._outbox = outbox
         self._size = limits.concurrency
-        self._pace = Pace(limits.calls_per_second) if limits.calls_per_second else None
+        self._pace = paced(None, limits.calls_per_second)
         self._busy = 0
         self._waiting: list[tuple[float, int, float, asyncio.Future[bool]]] = []
         """A heap: since when, a number, the deadline, and who is told."""
@@ -125,6 +129,14 @@ class Pool:
     def load(self) -> Load:
         """Return how many calls are under way, and wait."""
         return Load(self._size, self._busy, sum(not waiter.done() for *_, waiter in self._waiting))
+
+    def resize(self, limits: Limits) -> None:
+        """Set how many calls may be under way, and start; what is under way stays."""
+        self._size = limits.concurrency
+        self._pace = paced(self._pace, limits.calls_per_second)
+        while self._busy < self._size and (waiter := self._next()) is not None:
+            self._busy += 1
+            waiter.set_result(True)
 
     @property
     def is_busy(self) -> bool:
@@ -205,12 +217,19 @@ class Pool:
             raise not_called(call)
 
     def _free(self) -> None:
+        waiter = self._next() if self._busy <= self._size else None
+        if waiter is None:
+            self._busy -= 1
+        else:
+            waiter.set_result(True)
+
+    def _next(self) -> "asyncio.Future[bool] | None":
+        """Take out who is to be served next, of those that wait."""
         while self._waiting:
             *_, waiter = heappop(self._waiting)
             if not waiter.done():
-                waiter.set_result(True)
-                return
-        self._busy -= 1
+                return waiter
+        return None
 
     def _set_expiry(self, at: float) -> None:
         if self._expiry is not None:

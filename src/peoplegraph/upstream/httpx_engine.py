@@ -20,7 +20,7 @@ from peoplegraph.errors import UpstreamError
 from peoplegraph.systems import System
 from peoplegraph.upstream.body import MAX_BODY_BYTES, TOO_LARGE, Broken, decoded
 from peoplegraph.upstream.call import CLOSE_GRACE_S, CONNECT_TIMEOUT_S, LATE_WRITE_S, READ_HEADERS, Answer, Call
-from peoplegraph.upstream.limit import Limits, Load, Pace, wait_for_turn
+from peoplegraph.upstream.limit import Limits, Load, Slots, paced, wait_for_turn
 from peoplegraph.upstream.outcome import broken, late, log_late_write, lost, not_called, unreachable
 from peoplegraph.upstream.tls import TlsContext
 
@@ -67,11 +67,8 @@ class HttpxEngine:
         }
         self._transports.update(given)
         # A slot is waited for here and not in httpcore's pool, where waiting cannot be given up safely.
-        self._slots = {system: asyncio.Semaphore(limits[system].concurrency) for system in bases}
-        self._loads = {system: [limits[system].concurrency, 0, 0] for system in bases}
-        self._paces = {
-            system: Pace(limits[system].calls_per_second) for system in bases if limits[system].calls_per_second
-        }
+        self._slots = {system: Slots(limits[system].concurrency) for system in bases}
+        self._paces = {system: paced(None, limits[system].calls_per_second) for system in bases}
         self._in_flight: set[asyncio.Task[Answer]] = set()
 
     def __repr__(self) -> str:
@@ -116,32 +113,28 @@ class HttpxEngine:
 
     async def _turn(self, call: Call) -> None:
         """Wait for a slot, which is given back when the call lands, waited for or not, and then for the pace."""
-        load = self._loads[call.system]
-        load[2] += 1
-        try:
-            await self._slots[call.system].acquire()
-        finally:
-            load[2] -= 1
-        load[1] += 1
+        slots = self._slots[call.system]
+        await slots.acquire()
         pace = self._paces.get(call.system)
         if pace is not None:
             try:
                 await wait_for_turn(pace, call)
             except BaseException:
-                self._release(call.system)
+                slots.release()
                 raise
 
-    def _release(self, system: System) -> None:
-        self._slots[system].release()
-        self._loads[system][1] -= 1
+    def resize(self, system: System, limits: Limits) -> None:
+        """Set how much a system may be called from now on; what is under way stays."""
+        self._slots[system].resize(limits.concurrency)
+        self._paces[system] = paced(self._paces[system], limits.calls_per_second)
 
     def load(self, system: System) -> Load:
         """Return how many calls to a system are under way, and wait."""
-        return Load(*self._loads[system])
+        return self._slots[system].load()
 
     def _landed(self, flight: "_Flight", task: asyncio.Task[Answer]) -> None:
         self._in_flight.discard(task)
-        self._release(flight.call.system)
+        self._slots[flight.call.system].release()
         error = asyncio.CancelledError() if task.cancelled() else task.exception()  # retrieved, if nobody waits
         if flight.is_given_up and flight.is_sent and not flight.call.reads:
             log_late_write(flight.call.system.title, error or task.result())

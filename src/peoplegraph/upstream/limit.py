@@ -25,6 +25,51 @@ class Load:
     waiting: int
 
 
+class Slots:
+    """How many calls may be under way at once; who waits is served in its order."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._in_use = 0
+        self._waiting: deque[asyncio.Future[None]] = deque()
+
+    def __repr__(self) -> str:
+        return f"<Slots {self.load()}>"
+
+    def load(self) -> Load:
+        """Return how many are taken, and waited for."""
+        return Load(self._size, self._in_use, sum(not waiter.done() for waiter in self._waiting))
+
+    async def acquire(self) -> None:
+        """Wait for one, and take it."""
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(waiter)
+        self._hand_out()
+        try:
+            await waiter
+        except BaseException:
+            if waiter.done() and not waiter.cancelled():
+                self.release()  # it was handed over in the very moment
+            raise
+
+    def release(self) -> None:
+        """Give one back."""
+        self._in_use -= 1
+        self._hand_out()
+
+    def resize(self, size: int) -> None:
+        """Set how many there are; those that are taken stay taken."""
+        self._size = size
+        self._hand_out()
+
+    def _hand_out(self) -> None:
+        while self._waiting and self._in_use < self._size:
+            waiter = self._waiting.popleft()
+            if not waiter.done():
+                self._in_use += 1
+                waiter.set_result(None)
+
+
 class Pace:
     """Lets no more calls start in any second than there may be; pure, told the time in seconds.
 
@@ -32,12 +77,16 @@ class Pace:
     """
 
     def __init__(self, per_second: float) -> None:
-        self._many = max(1, int(per_second))
-        self._window_s = max(1, 1 / per_second)
         self._starts: deque[float] = deque()
+        self.set(per_second)
 
     def __repr__(self) -> str:
         return f"<Pace {self._many} in {self._window_s:g} s>"
+
+    def set(self, per_second: float) -> None:
+        """Set how many may start in a second."""
+        self._many = max(1, int(per_second))
+        self._window_s = max(1, 1 / per_second)
 
     def take(self, now: float, patience_s: float) -> float | None:
         """Take a start and return its time, or None if it is more than `patience_s` from `now`."""
@@ -55,6 +104,16 @@ class Pace:
         """Leave a start that was taken to others."""
         if start in self._starts:
             self._starts.remove(start)
+
+
+def paced(pace: Pace | None, per_second: float) -> Pace | None:
+    """Return a pace of so many calls per second, 0 for none; what has started with the one before counts."""
+    if not per_second:
+        return None
+    if pace is None:
+        return Pace(per_second)
+    pace.set(per_second)
+    return pace
 
 
 async def wait_for_turn(pace: Pace, call: Call) -> None:

@@ -1,7 +1,8 @@
 """Single flight: equal reads under way at once, in one request or in many, are one upstream call.
 
 Equal are method, target, body and *credential*. A read that starts after a write has been answered joins nothing
-that began before that and tells of what was written.
+that began before that and tells of what was written. What other gateways write is to be told by `touched`; while
+they cannot be trusted to, nobody joins anybody.
 """
 
 import asyncio
@@ -11,7 +12,7 @@ from time import perf_counter
 from peoplegraph.errors import TimedOut
 from peoplegraph.flight import Abandoned, Flight
 from peoplegraph.observe import metrics
-from peoplegraph.upstream.call import Answer, Call, Key, Send
+from peoplegraph.upstream.call import Answer, Call, Key, Others, Send, Write
 from peoplegraph.upstream.trail import Source
 
 FlightKey = tuple[Key, tuple[tuple[str, str], ...]]
@@ -27,8 +28,9 @@ class Share:
     itself: one caller's haste fails another only where the system takes more than half of the other's time.
     """
 
-    def __init__(self, send: Send) -> None:
+    def __init__(self, send: Send, others: Others | None = None) -> None:
         self._send = send
+        self._others = others
         self._flights: dict[FlightKey, tuple[Call, Flight[Answer]]] = {}
 
     def __repr__(self) -> str:
@@ -36,13 +38,13 @@ class Share:
 
     async def send(self, call: Call) -> Answer:
         """Join an equal read, or send the call."""
-        if call.past_caches:
-            return await self._send(call)
         if not call.reads:
             try:
                 return await self._send(call)
             finally:
-                self._detach(call)
+                self.touched(Write(call.system, call.tags))
+        if call.past_caches or (self._others is not None and not self._others.is_trusted):
+            return await self._send(call)
         key = (call.key, tuple(call.headers.items()))
         while (flying := self._flights.get(key)) is not None and _has_time_for(call, flying[0]):
             with suppress(Abandoned):
@@ -74,7 +76,11 @@ class Share:
                 if call.trail is not None:
                     call.trail.had(call, Source.SHARED, outcome, began)
 
-    def _detach(self, write: Call) -> None:
+    def forget(self) -> None:
+        """Let nobody join anything that has begun."""
+        self._flights.clear()
+
+    def touched(self, write: Write) -> None:
         """Let nobody join what began before a write; who waits for it already goes on waiting."""
         for key, (call, _) in list(self._flights.items()):
             if write.touches(call):

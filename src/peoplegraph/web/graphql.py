@@ -83,12 +83,12 @@ class Endpoint:
             now = asyncio.get_running_loop().time()
             quota = self._quotas.of(caller, address, now)
             asking = Asking(headers, caller, quota, seen)
-            quota.begin(now)
+            await self._quotas.begin(quota)
             try:
                 encoded = await self._answer(scope, asking, kind, receive)
                 status, body = encoded.status, encoded.body
             finally:
-                quota.end()
+                self._quotas.end(quota)
             if kind == EVENTS:
                 body = b"event: next\ndata: " + body + b"\n\nevent: complete\ndata:\n\n"
             await _respond(send, status, body, kind, request_id, _limits(quota))
@@ -126,11 +126,11 @@ class Endpoint:
         asked = of_post(text, self._max_batch) if method == "POST" else of_get(text)
         if isinstance(asked, list):
             asking.quota.count(asyncio.get_running_loop().time(), len(asked) - 1)
-            batch = [(each, *self._operations.find(each, asking.caller)) for each in asked]
+            batch = [(each, *await self._operations.find(each, asking.caller)) for each in asked]
             reads = all(operation is None or is_query(operation) for _, operation, _ in batch)
             work = self._execute_all(batch, asking, side_by_side=reads)
         else:
-            operation, errors = self._operations.find(asked, asking.caller)
+            operation, errors = await self._operations.find(asked, asking.caller)
             if operation is None:
                 result = Result(None, errors, executed=False)
                 body = dumped(self._operations.response(result, asking))

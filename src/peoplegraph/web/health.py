@@ -18,14 +18,21 @@ class Health:
     """Whether the gateway is ready: it has begun, is not about to end, and its event loop has time.
 
     `breakers` tells the state of each system's circuit breaker, or None before the gateway has begun. A system that
-    fails makes it not ready only where `needs_upstreams` says so, since all but its fields is answered.
+    fails makes it not ready only where `needs_upstreams` says so, since all but its fields is answered. `store`
+    tells the state of what gateways share; without it each goes on alone, and is ready.
     """
 
     def __init__(
-        self, monitor: Monitor, breakers: Callable[[], Mapping[str, str] | None], *, needs_upstreams: bool
+        self,
+        monitor: Monitor,
+        breakers: Callable[[], Mapping[str, str] | None],
+        store: Callable[[], str] | None = None,
+        *,
+        needs_upstreams: bool,
     ) -> None:
         self._monitor = monitor
         self._breakers = breakers
+        self._store = store
         self._needs_upstreams = needs_upstreams
         self.is_draining = False
 
@@ -53,11 +60,13 @@ class Health:
     async def ready(self, _: Request) -> Response:
         """Say whether requests may be sent here: 200, or 503 with what keeps them from it."""
         status = self.status
-        body = {
+        body: dict[str, object] = {
             "status": status,
             "eventLoopLagMs": round(self._monitor.lag_s * 1000, 1),
             "breakers": self._breakers() or {},
         }
+        if self._store is not None:
+            body["shared"] = self._store()
         return JSONResponse(body, 200 if status == "ready" else 503, headers=_NO_STORE)
 
 

@@ -57,9 +57,11 @@ class Operations:
         self.make_context = make_context
         self.sharing = sharing
 
-    def find(self, asked: Asked, caller: Caller) -> tuple[Operation | None, list[GraphQLError]]:
+    async def find(self, asked: Asked, caller: Caller) -> tuple[Operation | None, list[GraphQLError]]:
         """Return the operation that is asked for, or what is wrong with it."""
         try:
+            if asked.document.text is None:
+                await self.named.fetch(asked.document)
             text = self.named.text(asked.document, caller)
         except GatewayError as error:
             return None, [GraphQLError(str(error), original_error=error)]
@@ -140,7 +142,7 @@ class Operations:
             result = await run
         finally:
             if self.sharing is not None:
-                self.sharing.detach()
+                self.sharing.forget()
         tell_refused(context, operation.name, result.errors)
         return result
 

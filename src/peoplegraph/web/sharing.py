@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from peoplegraph.flight import Abandoned, Flight
 from peoplegraph.observe.requests import Seen
+from peoplegraph.upstream.call import Others, Write
 
 Key = tuple[Any, ...]
 
@@ -25,11 +26,13 @@ class Encoded(NamedTuple):
 class Sharing:
     """Lets equal queries wait for the first of them, while that has most of its time before it.
 
-    Nobody joins what began before a mutation was answered, whoever's it was.
+    Nobody joins what began before a mutation was answered, whoever's it was, and through whichever gateway: what
+    others write is to be told by `touched`, and while they cannot be trusted to, nobody joins anybody.
     """
 
-    def __init__(self, longest_s: float) -> None:
+    def __init__(self, longest_s: float, others: Others | None = None) -> None:
         self._longest_s = longest_s
+        self._others = others
         self._flights: dict[Key, tuple[float, Flight[Encoded]]] = {}
 
     def __repr__(self) -> str:
@@ -37,6 +40,8 @@ class Sharing:
 
     async def join(self, key: Key) -> Encoded | None:
         """Return the answer of an equal query that is under way; None if there is none, or none any more."""
+        if self._others is not None and not self._others.is_trusted:
+            return None
         while (began_and_flight := self._flights.get(key)) is not None:
             began, flight = began_and_flight
             if asyncio.get_running_loop().time() >= began + self._longest_s:
@@ -57,7 +62,11 @@ class Sharing:
             if self._flights.get(key) is mine:
                 del self._flights[key]
 
-    def detach(self) -> None:
+    def touched(self, _: Write) -> None:
+        """Let nobody join what is under way, since it may tell of what was written."""
+        self.forget()
+
+    def forget(self) -> None:
         """Let nobody join what is under way."""
         self._flights.clear()
 

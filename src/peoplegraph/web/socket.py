@@ -261,7 +261,7 @@ class _Connection:
         try:
             try:
                 asking = await self._asking(seen)
-                asking.quota.begin(asyncio.get_running_loop().time())
+                await self._sockets.quotas.begin(asking.quota)
                 quota = asking.quota
                 is_done, result = await self._result(payload, asking)
                 status = 200 if is_done else 400
@@ -277,7 +277,7 @@ class _Connection:
             await self._tell(operation_id, result, is_done=is_done)
         finally:
             if quota is not None:
-                quota.end()
+                self._sockets.quotas.end(quota)
             seen.over(status, self._sockets.events)
 
     async def _tell(self, operation_id: str, result: Any, *, is_done: bool) -> None:
@@ -296,7 +296,7 @@ class _Connection:
         """Return whether an operation was executed, and its result or its errors."""
         operations = self._sockets.operations
         what = asked(payload)
-        operation, errors = operations.find(what, asking.caller)
+        operation, errors = await operations.find(what, asking.caller)
         if operation is None:
             return False, operations.described(errors, asking)
         context = operations.make_context(asking)

@@ -1,0 +1,334 @@
+"""The gateways that share a store: who lives, and who has heard of what was written.
+
+What a gateway keeps in its own memory may be given out without asking anybody, since a write is answered only once
+every gateway has dropped what it touches. Who does not hear of it, or cannot say so, holds a lease that runs out: a
+gateway trusts what it keeps for `LEASE_S` from each beat that it sent *and heard back* on the connection that
+brings the writes, behind all that were told before (Gray and Cheriton, "Leases", SOSP 1989).
+"""
+
+import asyncio
+import logging
+import random
+from collections.abc import Iterable
+from contextlib import suppress
+from itertools import count
+from secrets import token_hex
+from typing import Any, Protocol
+
+import msgspec
+
+from peoplegraph.observe import metrics
+from peoplegraph.shared.budget import Budget
+from peoplegraph.shared.keys import Keys, new_version
+from peoplegraph.shared.link import FAILURES, Argument, Down, Ear, Line, Script, connected, reasons
+from peoplegraph.shared.seal import Seal, Unreadable
+from peoplegraph.systems import System
+from peoplegraph.upstream.call import Write
+
+LEASE_S = 2.0
+"""How long a gateway trusts what it keeps, from the last beat that it heard back; and so how long a write waits for
+a gateway that was killed."""
+
+BEAT_S = 0.5
+"""How often a gateway says that it lives."""
+
+FORGET_S = 10.0
+"""For how long a gateway that says nothing keeps its share of the systems: it may only be cut off, and calls
+them."""
+
+JOIN_S = 1.0
+"""How long the store may take to let a gateway in."""
+
+SETTLE_S = 2.0
+"""How long a gateway that comes back takes no more of a system than it had: the others may be about to come
+back."""
+
+FIRST_PAUSE_S, MAX_PAUSE_S = 0.1, 2.0
+"""How long a gateway waits before it tries again; twice as long each time that it was not in for long."""
+
+VERSION_S = 900.0
+"""How long a version stands beside the time that answers are kept. Behind that they are asked for anew, once."""
+
+log = logging.getLogger(__name__)
+
+
+class Keeper(Protocol):
+    """Who keeps something that a write may touch."""
+
+    def touched(self, write: Write) -> None:
+        """Drop what a write touches."""
+
+    def forget(self) -> None:
+        """Drop everything."""
+
+
+class _Told(msgspec.Struct, array_like=True):
+    """A write, as other gateways are told of it."""
+
+    system: str
+    tags: list[str]
+    open_s: float
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(_Told).decode
+
+
+class _Acknowledged:
+    """Who has heard of a write."""
+
+    def __init__(self) -> None:
+        self._heard: set[str] = set()
+        self._awaited: set[str] | None = None
+        self.all = asyncio.Event()
+
+    def by(self, member: str) -> None:
+        """Take note of one."""
+        self._heard.add(member)
+        self._look()
+
+    def wanted_of(self, members: Iterable[str]) -> None:
+        """Say of whom it is wanted."""
+        self._awaited = set(members)
+        self._look()
+
+    def _look(self) -> None:
+        if self._awaited is not None and self._awaited <= self._heard:
+            self.all.set()
+
+
+class Group:
+    """This gateway's part in its group. `run` takes part, and comes back whenever the store does."""
+
+    def __init__(self, url: str, keys: Keys, seal: Seal, keep_s: float) -> None:
+        self._url = url
+        self._keys = keys
+        self._seal = seal
+        self._version_ms = round((keep_s + VERSION_S) * 1000)
+        self._keepers: list[Keeper] = []
+        self._member = ""
+        self.line: Line | None = None
+        """The way to the store; None while there is none."""
+        self.server = ""
+        """Which server it is, and since which start: answers that another one has may be older than its writes."""
+        self.joined = asyncio.Event()
+        self.members = 0
+        self._trusted_until = 0.0
+        self._numbers = count(1)
+        self._awaited: dict[int, _Acknowledged] = {}
+        self._beats: dict[int, float] = {}
+        self._alone_since = 0.0
+        self._owes = False
+        """Whether something was written that the store does not know of."""
+
+    def __repr__(self) -> str:
+        return f"<Group of {self.members}, {'trusted' if self.is_trusted else 'alone'}>"
+
+    @property
+    def is_trusted(self) -> bool:
+        """Whether what this process keeps tells of all writes that were answered, through whichever gateway."""
+        return asyncio.get_running_loop().time() < self._trusted_until
+
+    @property
+    def version_ms(self) -> int:
+        """How long a version stands."""
+        return self._version_ms
+
+    def ask(self, *command: Argument) -> "asyncio.Future[Any]":
+        """Return the future of what the store answers; it raises `Down`. Who does not wait for it may drop it."""
+        if self.line is None:
+            nothing: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+            nothing.set_exception(Down("the store is not there"))
+            nothing.exception()
+            return nothing
+        return self.line.ask(*command)
+
+    def call(self, script: Script, keys: list[str], *arguments: Argument) -> "asyncio.Future[Any]":
+        """Return the future of what a script returns; see `ask`."""
+        return self.ask("EVALSHA", script.digest, len(keys), *keys, *arguments)
+
+    def tell(self, keeper: Keeper) -> None:
+        """Let somebody know of each write from now on."""
+        self._keepers.append(keeper)
+
+    async def touched(self, write: Write) -> None:
+        """Tell all gateways of a write; once this returns none of them gives out what it kept before.
+
+        Without the store it returns once the leases of all have run out that may have lost it, too.
+        """
+        loop = asyncio.get_running_loop()
+        since = self._alone_since if self.line is None else loop.time()
+        try:
+            with metrics.GROUP_WRITE_SECONDS.time():
+                await self._announce(write)
+        except Down:
+            self._owes = True
+        else:
+            return
+        await asyncio.sleep(max(0.0, since + LEASE_S - loop.time()))
+
+    async def _announce(self, write: Write | None) -> None:
+        """Tell of a write, or of None that anything may have been written, and wait until all have heard."""
+        number = next(self._numbers)
+        acknowledged = self._awaited[number] = _Acknowledged()
+        versions = [self._keys.everything] if write is None else self._keys.versions(write.system, write.tags)
+        version, stands_ms = new_version(), self._version_ms
+        if write is not None and write.open_s:
+            version, stands_ms = f"open{version}", round(write.open_s * 1000)
+        told = _Told("", [], 0) if write is None else _Told(write.system.name, sorted(write.tags), write.open_s)
+        head = f"{self._member} {number} ".encode()
+        message = head + self._seal.close(_encode(told), self._keys.writes)
+        try:
+            members = await self.call(
+                Script.TOUCH, [self._keys.members, *versions], version, stands_ms, self._keys.writes, message
+            )
+            acknowledged.wanted_of({member.decode() for member in members} - {self._member})
+            try:
+                async with asyncio.timeout(LEASE_S):
+                    await acknowledged.all.wait()
+            except TimeoutError:
+                metrics.GROUP_UNHEARD.inc()  # who did not hear of it trusts nothing any more
+        finally:
+            del self._awaited[number]
+
+    async def run(self, budget: Budget) -> None:
+        """Take part until cancelled."""
+        loop = asyncio.get_running_loop()
+        self._alone_since = loop.time()
+        pause_s = FIRST_PAUSE_S
+        while True:
+            began = loop.time()
+            try:
+                await self._take_part(budget)
+            except BaseException as error:
+                self._part()
+                found = list(reasons(error))
+                if not all(isinstance(each, FAILURES) for each in found):
+                    raise
+                log.warning(
+                    "the shared store is not there, and nothing is kept until it is back: %s",
+                    "; ".join(sorted({str(each) or type(each).__name__ for each in found})),
+                )
+            pause_s = min(pause_s * 2, MAX_PAUSE_S) if loop.time() < began + MAX_PAUSE_S else FIRST_PAUSE_S
+            await asyncio.sleep(pause_s * random.uniform(0.5, 1))  # noqa: S311  # so that not all come back at once
+
+    async def leave(self) -> None:
+        """Tell that this gateway ends, so that nobody waits for it."""
+        if self.line is not None:
+            with suppress(Down, TimeoutError):
+                async with asyncio.timeout(JOIN_S):
+                    await self.call(Script.LEAVE, [self._keys.members, self._keys.shares], self._member)
+
+    async def _take_part(self, budget: Budget) -> None:
+        self._member = token_hex(8)
+        async with connected(self._url) as (line, ear), asyncio.TaskGroup() as tasks:
+            tasks.create_task(line.run())
+            async with asyncio.timeout(JOIN_S):
+                for _ in range(3):  # so that one that is slow is not taken for one that is back
+                    await line.ask("PING")
+                for script in Script:
+                    await line.ask("SCRIPT", "LOAD", script.text)
+                self.server = await _server(line)
+                await ear.listen(self._keys.writes, self._keys.to(self._member))
+            self.line = line
+            tasks.create_task(self._hear(ear))
+            while self._owes:
+                self._owes = False
+                await self._announce(None)
+            tasks.create_task(self._beat(budget))
+
+    def _part(self) -> None:
+        """Trust nothing that is kept, since others may write."""
+        was_in = self.line is not None
+        self.line = None
+        self.joined.clear()
+        self.members = 0
+        self._trusted_until = 0.0
+        self._beats.clear()
+        if was_in:
+            self._alone_since = asyncio.get_running_loop().time()
+            metrics.GROUP_LOSSES.inc()
+        self._forget()
+
+    def _forget(self) -> None:
+        for keeper in self._keepers:
+            keeper.forget()
+
+    async def _beat(self, budget: Budget) -> None:
+        loop = asyncio.get_running_loop()
+        settled_at = loop.time() + SETTLE_S if budget.has_shares else 0.0
+        for number in count(1):
+            self._beats[number] = loop.time()
+            if len(self._beats) > LEASE_S / BEAT_S:
+                raise Down("the store does not bring back what was published")
+            members, *shares = await self.call(
+                Script.BEAT,
+                [self._keys.members, self._keys.shares],
+                self._member,
+                round(LEASE_S * 1000),
+                round(FORGET_S * 1000),
+                self._keys.to(self._member),
+                f"beat {number}",
+                *budget.wants(),
+            )
+            self.members = members
+            budget.take(shares, may_grow=loop.time() >= settled_at)
+            await asyncio.sleep(BEAT_S)
+
+    async def _hear(self, ear: Ear) -> None:
+        async for message in ear.messages():
+            if message.channel == self._keys.writes:
+                self._heard(message.data)
+                continue
+            kind, number, *rest = message.data.decode().split()
+            if kind == "beat":
+                self._trust(self._beats.pop(int(number)) + LEASE_S)
+            elif int(number) in self._awaited:
+                self._awaited[int(number)].by(rest[0])
+
+    def _trust(self, until: float) -> None:
+        """Trust what is kept until a time, and nothing from before if there was a gap."""
+        now = asyncio.get_running_loop().time()
+        if self._trusted_until <= now:
+            self._forget()
+        self._trusted_until = until
+        if until > now and not self.joined.is_set():
+            log.info("the shared store is there")
+            self.joined.set()
+
+    def _heard(self, data: bytes) -> None:
+        """Drop what another gateway has written, and say so."""
+        writer, number, sealed = data.split(b" ", 2)
+        if writer.decode() == self._member:
+            return
+        acknowledge = ("PUBLISH", self._keys.to(writer.decode()), f"ack {number.decode()} {self._member}")
+        try:
+            told = _decode(self._seal.open(sealed, self._keys.writes))
+            write = Write(System[told.system], frozenset(told.tags), told.open_s) if told.system else None
+        except (Unreadable, msgspec.MsgspecError, KeyError):
+            # somebody with another key, or of another release: what it wrote is not known, and what is kept in the
+            # store under our own names does not know of it either
+            log.warning("another gateway of the group has another PEOPLEGRAPH_SHARED_KEY, or another release")
+            self._forget()
+            self.call(
+                Script.TOUCH, [self._keys.members, self._keys.everything], new_version(), self._version_ms, "", ""
+            )
+            self.ask(*acknowledge)  # behind it, on the same connection
+            return
+        if write is None:
+            self._forget()
+        else:
+            for keeper in self._keepers:
+                keeper.touched(write)
+        self.ask(*acknowledge)
+
+
+async def _server(line: Line) -> str:
+    """Return which process serves the store, and tell if it may drop what must not be dropped alone."""
+    info = (await line.ask("INFO")).decode()
+    fields = dict(row.split(":", 1) for row in info.split("\r\n") if ":" in row)
+    if fields.get("redis_mode") == "cluster":
+        raise Down("it is a cluster, and its shards know nothing of each other's writes: use one primary")
+    if fields.get("maxmemory_policy", "").startswith("allkeys") and fields.get("maxmemory") != "0":
+        log.warning("the shared store may drop who is in the group: set its maxmemory-policy to volatile-lru")
+    return str(fields.get("run_id", ""))

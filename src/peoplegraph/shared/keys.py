@@ -1,0 +1,58 @@
+"""What things are called in the store: nothing of it tells whom or what it is about."""
+
+from collections.abc import Mapping
+from secrets import token_hex
+
+from peoplegraph.shared.seal import Seal
+from peoplegraph.systems import System
+from peoplegraph.upstream.call import Call
+
+
+class Keys:
+    """The keys of one group, and the channels. `bases` are the systems' URLs: another system has other answers."""
+
+    def __init__(self, group: str, seal: Seal, bases: Mapping[System, str]) -> None:
+        self._group = group
+        self._seal = seal
+        self._bases = bases
+        self.members = f"{group}:members"
+        self.shares = f"{group}:shares"
+        self.writes = f"{group}:writes"
+        """The channel where each write is told."""
+        self.everything = self._version("everything")
+        """The version of all answers."""
+
+    def __repr__(self) -> str:
+        return f"<Keys of {self._group}>"
+
+    def to(self, member: str) -> str:
+        """Return the channel where one member alone is told something."""
+        return f"{self._group}:to:{member}"
+
+    def versions(self, system: System, tags: frozenset[str]) -> list[str]:
+        """Return the versions of what a call tells of, or touches."""
+        return [self._version("tag", system.name, self._bases[system], tag) for tag in sorted(tags)]
+
+    def answer(self, call: Call, server: str) -> str:
+        """Return where the answer to a call is kept, by one server: another may know less of what was written."""
+        body = ("",) if call.body is None else ("body", call.body)
+        credential = call.credential
+        whose = (credential.header, credential.secret)
+        place = (call.system.name, self._bases[call.system], call.method, call.target)
+        return f"{self._group}:answer:{self._seal.name('answer', server, *place, *whose, *body)}"
+
+    def caller(self, *who: str) -> str:
+        """Return where a caller's buckets are."""
+        return f"{self._group}:caller:{self._seal.name('caller', *who)}"
+
+    def query(self, digest: str) -> str:
+        """Return where an automatic persisted query is kept."""
+        return f"{self._group}:query:{self._seal.name('query', digest)}"
+
+    def _version(self, *what: str) -> str:
+        return f"{self._group}:version:{self._seal.name('version', *what)}"
+
+
+def new_version() -> str:
+    """Return what no version was before."""
+    return token_hex(8)

@@ -1,0 +1,215 @@
+"""The connections to Valkey or Redis: what is asked for together goes together, and nobody waits for long."""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from enum import Enum
+from functools import cached_property
+from hashlib import sha1
+from importlib.resources import files
+from typing import Any
+
+from redis.asyncio import ConnectionPool
+from redis.asyncio.connection import AbstractConnection
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError, ResponseError
+
+CONNECT_TIMEOUT_S = 2.0
+
+LOOK_S = 0.01
+LOOKS = 5
+"""How long an answer may take: so many looks without any. A look that comes late, since the event loop was busy,
+counts as one: it is not the store that was slow."""
+
+Argument = str | bytes | int | float
+
+
+class Down(Exception):
+    """The store cannot be had for now."""
+
+
+class Script(Enum):
+    """What is done within the store, all of it or nothing; what each takes and returns is said in it."""
+
+    BEAT = "beat"
+    LEAVE = "leave"
+    TOUCH = "touch"
+    FIND = "find"
+    TAKE = "take"
+
+    @cached_property
+    def text(self) -> str:
+        """The script."""
+        return (files(__package__) / "scripts" / f"{self.value}.lua").read_text(encoding="utf-8")
+
+    @cached_property
+    def digest(self) -> str:
+        """What the store knows it by, once it was loaded."""
+        return sha1(self.text.encode(), usedforsecurity=False).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What was published."""
+
+    channel: str
+    data: bytes
+
+
+class Line:
+    """A connection for commands; answers come in their order. `run` is what sends and receives."""
+
+    def __init__(self, connection: AbstractConnection) -> None:
+        self._connection = connection
+        self._queue: list[tuple[tuple[Argument, ...], asyncio.Future[Any]]] = []
+        self._asked: deque[asyncio.Future[Any]] = deque()
+        self._wanted = asyncio.Event()
+        self._late = asyncio.Event()
+        self._looked_at: asyncio.Future[Any] | None = None
+        self._looks = 0
+        self._looking: asyncio.TimerHandle | None = None
+        self._ended = False
+        self.commands = 0
+        """How many were sent."""
+
+    def __repr__(self) -> str:
+        return f"<Line {len(self._asked) + len(self._queue)} waiting, {self.commands} sent>"
+
+    def ask(self, *command: Argument) -> "asyncio.Future[Any]":
+        """Return the future of a command's answer; it raises `Down`. Who does not wait for it may drop it."""
+        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        future.add_done_callback(_retrieve)
+        if self._ended:
+            future.set_exception(Down("the connection has ended"))
+        else:
+            self._queue.append((command, future))
+            self._wanted.set()
+        return future
+
+    async def run(self) -> None:
+        """Send and receive until something goes wrong, which is raised; then whoever waits gets `Down`."""
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._send())
+                tasks.create_task(self._receive())
+                tasks.create_task(self._give_up())
+        finally:
+            self._ended = True
+            if self._looking is not None:
+                self._looking.cancel()
+            for future in (*self._asked, *(future for _, future in self._queue)):
+                if not future.done():
+                    future.set_exception(Down("the connection has ended"))
+
+    async def _send(self) -> None:
+        while True:
+            await self._wanted.wait()
+            self._wanted.clear()
+            batch, self._queue = self._queue, []
+            self._asked.extend(future for _, future in batch)
+            self.commands += len(batch)
+            self._look()
+            packed = self._connection.pack_commands([command for command, _ in batch])
+            await self._connection.send_packed_command(b"".join(packed), check_health=False)
+
+    async def _receive(self) -> None:
+        while True:
+            try:
+                answer = await self._connection.read_response()
+            except ResponseError as error:
+                answer = error
+            if not self._asked:
+                raise Down("the store answers what nobody asked")
+            future = self._asked.popleft()
+            if future.done():  # who waited was cancelled
+                continue
+            if isinstance(answer, ResponseError):
+                refused = Down(f"the store refuses: {answer}")
+                future.set_exception(refused)
+                if str(answer).startswith("NOSCRIPT"):
+                    raise refused
+            else:
+                future.set_result(answer)
+
+    def _look(self) -> None:
+        """See to it that the answer to the oldest command is not waited for without end."""
+        if self._looking is None:
+            self._looking = asyncio.get_running_loop().call_later(LOOK_S, self._look_again)
+
+    def _look_again(self) -> None:
+        self._looking = None
+        oldest = self._asked[0] if self._asked else None
+        self._looks = self._looks + 1 if oldest is self._looked_at else 0
+        self._looked_at = oldest
+        if oldest is None:
+            return
+        if self._looks >= LOOKS:
+            self._late.set()
+        else:
+            self._look()
+
+    async def _give_up(self) -> None:
+        await self._late.wait()
+        raise Down("the store does not answer in time")
+
+
+class Ear:
+    """A connection for what is published."""
+
+    def __init__(self, connection: AbstractConnection) -> None:
+        self._connection = connection
+
+    async def listen(self, *channels: str) -> None:
+        """Subscribe; once this has returned nothing that is published there is missed."""
+        await self._connection.send_command("SUBSCRIBE", *channels, check_health=False)
+        for _ in channels:
+            await self._connection.read_response()
+
+    async def messages(self) -> AsyncIterator[Message]:
+        """Yield what is published, in its order, until the connection ends, which is raised."""
+        while True:
+            kind, channel, data = await self._connection.read_response()
+            if kind == b"message":
+                yield Message(channel.decode(), data)
+
+
+@asynccontextmanager
+async def connected(url: str) -> AsyncIterator[tuple[Line, Ear]]:
+    """Connect twice. Raises `RedisError` or `OSError`; neither connection is ever made anew."""
+    pool = ConnectionPool.from_url(
+        url,
+        protocol=2,
+        socket_timeout=None,
+        socket_connect_timeout=CONNECT_TIMEOUT_S,
+        retry=Retry(NoBackoff(), 0),
+        health_check_interval=0,
+    )
+    commands, events = (pool.make_connection() for _ in range(2))  # type: ignore[no-untyped-call]
+    try:
+        await commands.connect()
+        await events.connect()
+        yield Line(commands), Ear(events)
+    finally:
+        for connection in (commands, events):
+            await connection.disconnect(nowait=True)
+
+
+def reasons(error: BaseException) -> Iterator[BaseException]:
+    """Yield what is in groups of errors, however deep."""
+    if isinstance(error, BaseExceptionGroup):
+        for each in error.exceptions:
+            yield from reasons(each)
+    else:
+        yield error
+
+
+FAILURES = (RedisError, OSError, Down)
+"""What the ways to the store may raise."""
+
+
+def _retrieve(future: "asyncio.Future[Any]") -> None:
+    if not future.cancelled():
+        future.exception()
