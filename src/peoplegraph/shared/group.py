@@ -104,7 +104,8 @@ class Group:
         self._url = url
         self._keys = keys
         self._seal = seal
-        self._version_ms = round((keep_s + VERSION_S) * 1000)
+        self.version_ms = round((keep_s + VERSION_S) * 1000)
+        """How long a version stands."""
         self._keepers: list[Keeper] = []
         self._member = ""
         self.line: Line | None = None
@@ -119,7 +120,9 @@ class Group:
         self._beats: dict[int, float] = {}
         self._alone_since = 0.0
         self._owes = False
-        """Whether something was written that the store does not know of."""
+        """Whether something may have been written that the store does not know of: by this gateway, or by another
+        that has lost the store as well."""
+        self._why = ""
 
     def __repr__(self) -> str:
         return f"<Group of {self.members}, {'trusted' if self.is_trusted else 'alone'}>"
@@ -128,11 +131,6 @@ class Group:
     def is_trusted(self) -> bool:
         """Whether what this process keeps tells of all writes that were answered, through whichever gateway."""
         return asyncio.get_running_loop().time() < self._trusted_until
-
-    @property
-    def version_ms(self) -> int:
-        """How long a version stands."""
-        return self._version_ms
 
     def ask(self, *command: Argument) -> "asyncio.Future[Any]":
         """Return the future of what the store answers; it raises `Down`. Who does not wait for it may drop it."""
@@ -157,39 +155,47 @@ class Group:
         Without the store it returns once the leases of all have run out that may have lost it, too.
         """
         loop = asyncio.get_running_loop()
-        since = self._alone_since if self.line is None else loop.time()
+        was_alone = self.line is None
         try:
             with metrics.GROUP_WRITE_SECONDS.time():
                 await self._announce(write)
         except Down:
             self._owes = True
-        else:
-            return
-        await asyncio.sleep(max(0.0, since + LEASE_S - loop.time()))
+            since = self._alone_since if was_alone else loop.time()
+            await asyncio.sleep(max(0.0, since + LEASE_S - loop.time()))
 
-    async def _announce(self, write: Write | None) -> None:
-        """Tell of a write, or of None that anything may have been written, and wait until all have heard."""
+    async def _announce(self, write: Write) -> None:
+        """Tell of a write, and wait until all have heard. Raises `Down`."""
         number = next(self._numbers)
         acknowledged = self._awaited[number] = _Acknowledged()
-        versions = [self._keys.everything] if write is None else self._keys.versions(write.system, write.tags)
-        version, stands_ms = new_version(), self._version_ms
-        if write is not None and write.open_s:
-            version, stands_ms = f"open{version}", round(write.open_s * 1000)
-        told = _Told("", [], 0) if write is None else _Told(write.system.name, sorted(write.tags), write.open_s)
-        head = f"{self._member} {number} ".encode()
-        message = head + self._seal.close(_encode(told), self._keys.writes)
         try:
-            members = await self.call(
-                Script.TOUCH, [self._keys.members, *versions], version, stands_ms, self._keys.writes, message
-            )
-            acknowledged.wanted_of({member.decode() for member in members} - {self._member})
-            try:
-                async with asyncio.timeout(LEASE_S):
-                    await acknowledged.all.wait()
-            except TimeoutError:
-                metrics.GROUP_UNHEARD.inc()  # who did not hear of it trusts nothing any more
+            acknowledged.wanted_of(await self._publish(number, write))
+            async with asyncio.timeout(LEASE_S):
+                await acknowledged.all.wait()
+        except TimeoutError:
+            metrics.GROUP_UNHEARD.inc()  # who did not hear of it trusts nothing any more
         finally:
             del self._awaited[number]
+
+    async def _publish(self, number: int, write: Write | None) -> set[str]:
+        """Tell of a write, or of None that anything may have been written; return who must have heard of it.
+
+        Raises `Down`.
+        """
+        member = self._member
+        version, stands_ms = new_version(), self.version_ms
+        if write is None:
+            versions = [self._keys.everything]
+            told = _Told("", [], 0)
+        else:
+            versions = self._keys.versions(write.system, write.tags)
+            told = _Told(write.system.name, sorted(write.tags), write.open_s)
+            if write.open_s:
+                version, stands_ms = f"open{version}", round(write.open_s * 1000)
+        message = f"{member} {number} ".encode() + self._seal.close(_encode(told), self._keys.writes)
+        keys = [self._keys.members, *versions]
+        members = await self.call(Script.TOUCH, keys, version, stands_ms, self._keys.writes, message)
+        return {other.decode() for other in members} - {member}
 
     async def run(self, budget: Budget) -> None:
         """Take part until cancelled."""
@@ -200,17 +206,21 @@ class Group:
             began = loop.time()
             try:
                 await self._take_part(budget)
-            except BaseException as error:
+            except Exception as error:  # noqa: BLE001  # whatever it was, the gateway comes back
                 self._part()
-                found = list(reasons(error))
-                if not all(isinstance(each, FAILURES) for each in found):
-                    raise
-                log.warning(
-                    "the shared store is not there, and nothing is kept until it is back: %s",
-                    "; ".join(sorted({str(each) or type(each).__name__ for each in found})),
-                )
+                self._tell_why(error)
             pause_s = min(pause_s * 2, MAX_PAUSE_S) if loop.time() < began + MAX_PAUSE_S else FIRST_PAUSE_S
             await asyncio.sleep(pause_s * random.uniform(0.5, 1))  # noqa: S311  # so that not all come back at once
+
+    def _tell_why(self, error: Exception) -> None:
+        """Log why the store is not there, once as long as it is for the same reason."""
+        found = list(reasons(error))
+        why = "; ".join(sorted({str(each) or type(each).__name__ for each in found}))
+        if not all(isinstance(each, FAILURES) for each in found):
+            log.error("the shared store is not there, and this should not have happened", exc_info=error)
+        elif why != self._why:
+            log.warning("the shared store is not there, and nothing is kept until it is: %s", why)
+        self._why = why
 
     async def leave(self) -> None:
         """Tell that this gateway ends, so that nobody waits for it."""
@@ -232,9 +242,9 @@ class Group:
                 await ear.listen(self._keys.writes, self._keys.to(self._member))
             self.line = line
             tasks.create_task(self._hear(ear))
-            while self._owes:
+            if self._owes:
                 self._owes = False
-                await self._announce(None)
+                await self._publish(0, None)
             tasks.create_task(self._beat(budget))
 
     def _part(self) -> None:
@@ -247,6 +257,7 @@ class Group:
         self._beats.clear()
         if was_in:
             self._alone_since = asyncio.get_running_loop().time()
+            self._owes = True
             metrics.GROUP_LOSSES.inc()
         self._forget()
 
@@ -277,14 +288,22 @@ class Group:
 
     async def _hear(self, ear: Ear) -> None:
         async for message in ear.messages():
-            if message.channel == self._keys.writes:
-                self._heard(message.data)
-                continue
-            kind, number, *rest = message.data.decode().split()
-            if kind == "beat":
-                self._trust(self._beats.pop(int(number)) + LEASE_S)
-            elif int(number) in self._awaited:
-                self._awaited[int(number)].by(rest[0])
+            try:
+                if message.channel == self._keys.writes:
+                    self._heard(message.data)
+                else:
+                    self._told(*message.data.decode().split())
+            except (ValueError, TypeError) as error:
+                raise Down("somebody else publishes where the gateways do") from error
+
+    def _told(self, kind: str, number: str, member: str = "") -> None:
+        """Take note of what came back to this gateway: its beat, or that another has heard of a write."""
+        if kind == "beat":
+            sent = self._beats.pop(int(number), None)
+            if sent is not None:
+                self._trust(sent + LEASE_S)
+        elif int(number) in self._awaited:
+            self._awaited[int(number)].by(member)
 
     def _trust(self, until: float) -> None:
         """Trust what is kept until a time, and nothing from before if there was a gap."""
@@ -294,6 +313,7 @@ class Group:
         self._trusted_until = until
         if until > now and not self.joined.is_set():
             log.info("the shared store is there")
+            self._why = ""
             self.joined.set()
 
     def _heard(self, data: bytes) -> None:
@@ -311,7 +331,7 @@ class Group:
             log.warning("another gateway of the group has another PEOPLEGRAPH_SHARED_KEY, or another release")
             self._forget()
             self.call(
-                Script.TOUCH, [self._keys.members, self._keys.everything], new_version(), self._version_ms, "", ""
+                Script.TOUCH, [self._keys.members, self._keys.everything], new_version(), self.version_ms, "", ""
             )
             self.ask(*acknowledge)  # behind it, on the same connection
             return
