@@ -2,14 +2,18 @@
 
 import asyncio
 import gzip
+import json
 import os
 import re
 import signal
+from pathlib import Path
 from typing import Any
 
 import httpx
 
 from peoplegraph.sandbox.serving import serving as serving_apps
+from peoplegraph.scopes import Scope
+from tests.access.callers import entry
 from tests.observe.processes import QUERY, ask, free_port, pid_of, serving
 from tests.test_cli import command
 
@@ -61,6 +65,27 @@ async def test_a_port_of_their_own(environment: dict[str, str]) -> None:
         async with command("serve", "--port", "0", **environment, **own) as process:
             _, err = await asyncio.wait_for(process.communicate(), 30)
             assert (process.returncode, f"cannot listen on 127.0.0.1:{port}" in err.decode()) == (2, True)
+
+
+async def test_made_up_names_leave_room_for_others(environment: dict[str, str], tmp_path: Path) -> None:
+    """Who makes up names has `other` for them in the end; another caller's are told, and a trusted document's."""
+    (loud, known), (quiet, other) = entry("loud", Scope.ADHOC), entry("quiet", Scope.METRICS)
+    manifest = tmp_path / "manifest.json"
+    manifest.write_text(json.dumps({"1": "query Trusted { __typename }"}), encoding="utf-8")
+    settings = {
+        "PEOPLEGRAPH_API_KEYS": json.dumps([known, other]),
+        "PEOPLEGRAPH_TRUSTED_DOCUMENTS": "log",
+        "PEOPLEGRAPH_TRUSTED_MANIFEST": str(manifest),
+    }
+    async with serving(**environment, **settings) as served, httpx.AsyncClient(base_url=served.url) as client:
+        for number in range(110):
+            await ask(client, f"query Loud_{number} {{ __typename }}", authorization=f"Bearer {loud}")
+        await ask(client, "query Trusted { __typename }", authorization=f"Bearer {loud}")
+        await ask(client, "query Quiet { __typename }", authorization=f"Bearer {quiet}")
+        text = (await client.get("/metrics", headers={"authorization": f"Bearer {quiet}"})).text
+    told = set(re.findall(r'peoplegraph_operations_total{operation="(\w+)"', text))
+    assert told == {*(f"Loud_{number}" for number in range(100)), "other", "Trusted", "Quiet"}
+    assert total(text, "peoplegraph_operations_total") == 112
 
 
 async def test_spans_arrive(environment: dict[str, str]) -> None:
