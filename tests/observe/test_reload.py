@@ -7,11 +7,12 @@ from pathlib import Path
 
 import httpx
 from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
 from peoplegraph.scopes import Scope
 from tests.access.callers import entry
-from tests.observe.processes import QUERY, ask, serving
+from tests.observe.processes import QUERY, Served, ask, serving
 
 
 async def test_settings_are_read_anew(environment: dict[str, str], tmp_path: Path) -> None:
@@ -78,6 +79,35 @@ async def test_a_key_that_is_revoked_ends_on_websockets_too(environment: dict[st
             await socket.send(json.dumps(subscribe))
             refused = json.loads(await socket.recv())
     assert refused["payload"][0]["extensions"]["code"] == "UNAUTHENTICATED"
+
+
+async def test_a_websockets_messages_may_be_as_large_as_a_body(environment: dict[str, str], tmp_path: Path) -> None:
+    """Whoever connects is held to the size that holds by then, be it larger or smaller than before."""
+    config = tmp_path / "config.toml"
+    config.write_text("max_body_bytes = 2000", encoding="utf-8")
+    query = QUERY + "#" * 3000
+    async with serving(**environment, PEOPLEGRAPH_CONFIG=str(config)) as served:
+        assert await sent(served, query) == 1009
+        for size, code in ((4000, None), (2500, 1009)):
+            served.events.clear()
+            config.write_text(f"max_body_bytes = {size}", encoding="utf-8")
+            served.process.send_signal(signal.SIGHUP)
+            await served.event("the settings are read anew")
+            assert await sent(served, query) == code
+
+
+async def sent(served: Served, query: str) -> int | None:
+    """Ask over a new WebSocket; return the code that it is closed with for that, if it is."""
+    url = served.url.replace("http", "ws") + "/graphql"
+    async with connect(url, subprotocols=[Subprotocol("graphql-transport-ws")]) as socket:
+        await socket.send('{"type": "connection_init"}')
+        assert json.loads(await socket.recv()) == {"type": "connection_ack"}
+        await socket.send(json.dumps({"type": "subscribe", "id": "1", "payload": {"query": query}}))
+        try:
+            assert json.loads(await socket.recv())["type"] == "next"
+        except ConnectionClosed:
+            return socket.close_code
+    return None
 
 
 async def test_no_request_is_dropped_while_settings_change(environment: dict[str, str], tmp_path: Path) -> None:

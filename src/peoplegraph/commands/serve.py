@@ -17,6 +17,7 @@ from peoplegraph.app import create_app
 from peoplegraph.observe import logs, metrics
 from peoplegraph.settings import Settings, SettingsError, share_metrics_in
 from peoplegraph.web.gateway import Gateway
+from peoplegraph.web.server import MAX_MESSAGE_BYTES
 
 UVICORN: dict[str, Any] = {
     "http": "peoplegraph.web.server:Protocol",
@@ -53,7 +54,6 @@ def serve(settings: Settings) -> None:
             timeout_graceful_shutdown=settings.grace_s,  # type: ignore[arg-type]  # fractions are fine
             timeout_worker_healthcheck=START_S,
             **UVICORN,
-            ws_max_size=settings.max_body_bytes,
         )
 
 
@@ -71,8 +71,8 @@ def worker() -> Gateway:
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[Any]:
         with _signals(gateway, settings), spans_sent(settings):
-            async with inner(app) as state:
-                yield state
+            async with inner(app):
+                yield {MAX_MESSAGE_BYTES: lambda: gateway.front.settings.max_body_bytes}
         metrics.ended()
 
     gateway.router.lifespan_context = lifespan
