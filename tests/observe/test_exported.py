@@ -54,6 +54,29 @@ async def test_several_workers_have_one_view(environment: dict[str, str]) -> Non
         assert await served.ended() == 0
 
 
+async def test_workers_that_were_replaced_are_counted(environment: dict[str, str], tmp_path: Path) -> None:
+    """After SIGHUP all that was counted still is, and the files of the workers that ended have become one."""
+    port = free_port()
+    own = {"PEOPLEGRAPH_METRICS_PORT": str(port), "TMPDIR": str(tmp_path)}
+    limits = httpx.Limits(max_keepalive_connections=0)
+    async with (
+        serving("--workers", "2", **environment, **own) as served,
+        httpx.AsyncClient(base_url=served.url, limits=limits) as client,
+    ):
+        for ended in (2, 4):
+            for _ in range(10):
+                assert (await ask(client)).status_code == 200
+            served.process.send_signal(signal.SIGHUP)
+            async with asyncio.timeout(60):
+                while len(served.events_of("Finished server process")) < ended:  # noqa: ASYNC110
+                    await asyncio.sleep(0.05)
+        async with asyncio.timeout(30):
+            while len([*tmp_path.glob("*/counter_*.db")]) > 3:
+                view = (await client.get(f"http://127.0.0.1:{port}/metrics")).text
+        assert total(view, "peoplegraph_operations_total") == 20
+        assert total(view, "peoplegraph_operation_duration_seconds_count") == 20
+
+
 async def test_a_port_of_their_own(environment: dict[str, str]) -> None:
     """With one worker the metrics are on their own port, too, and it is told where that is taken."""
     port = free_port()

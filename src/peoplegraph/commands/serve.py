@@ -6,6 +6,7 @@ import logging
 import signal
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
+from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -15,7 +16,8 @@ from uvicorn.config import STARTUP_FAILURE
 
 from peoplegraph.app import create_app
 from peoplegraph.observe import logs, metrics
-from peoplegraph.settings import Settings, SettingsError, share_metrics_in
+from peoplegraph.observe.shared import share_in
+from peoplegraph.settings import Settings, SettingsError
 from peoplegraph.web.gateway import Gateway
 from peoplegraph.web.server import MAX_MESSAGE_BYTES
 
@@ -38,7 +40,7 @@ def serve(settings: Settings) -> None:
         signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something to reload
     with ExitStack() as stack:
         if settings.workers > 1:
-            share_metrics_in(stack.enter_context(TemporaryDirectory(prefix="peoplegraph-metrics-")))
+            share_in(Path(stack.enter_context(TemporaryDirectory(prefix="peoplegraph-metrics-"))))
         if settings.metrics.port:
             host, port = settings.metrics.host, settings.metrics.port
             stack.enter_context(metrics.served(host, port))
