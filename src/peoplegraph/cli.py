@@ -277,9 +277,8 @@ async def _demo(overrides: dict[str, Any], data: Path | None) -> None:
         stack.enter_context(spans_sent(settings))
         if settings.metrics.port:
             stack.enter_context(metrics.served(settings.metrics.host, settings.metrics.port))
-        async with serving((create_app(settings),), settings.host, settings.port, lifespan="on", **UVICORN) as (
-            server,
-        ):
+        options = {**UVICORN, "lifespan": "on", "ws_max_size": settings.max_body_bytes}
+        async with serving((create_app(settings),), settings.host, settings.port, **options) as (server,):
             _print(f"GraphiQL: {server.url}/graphql\nDashboard: {server.url}/dashboard")
             _print(f"\nA query to try:\n\n{DEMO_QUERY}\n\nCtrl-C ends it.")
             await stop.wait()

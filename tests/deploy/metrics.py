@@ -8,7 +8,7 @@ import httpx
 
 from peoplegraph.sandbox import Blocks, Sandbox
 from peoplegraph.sandbox.faults import parse
-from tests.observe.test_life import Served, serving
+from tests.observe.processes import Served, serving
 
 QUERIES = (
     'query Joins { representative(reference: "REP-021") { name assignee { email } } }',

@@ -6,7 +6,7 @@ import re
 import sys
 
 from tests.deploy.containerfile import CONTAINERFILE, ROOT, environment, health_check, instruction, instructions
-from tests.observe.test_life import free_port, serving
+from tests.observe.processes import free_port, serving
 
 TEXT = CONTAINERFILE.read_text(encoding="utf-8")
 SYSTEM = {"PEOPLEGRAPH_RPM_URL": "https://rpm.example/Api2.svc", "PEOPLEGRAPH_RPM_API_KEY": "k"}

@@ -23,7 +23,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from peoplegraph.sandbox import Blocks, Sandbox
 from tests.deploy.containerfile import ROOT
 from tests.deploy.metrics import ask, asked
-from tests.observe.test_life import free_port
+from tests.observe.processes import free_port
 
 GRAFANA = ROOT / "docs/grafana"
 ALERTS = GRAFANA / "alerts.yaml"

@@ -18,7 +18,7 @@ from peoplegraph.settings import Settings, variables
 from peoplegraph.systems import System
 from tests.access.callers import entry
 from tests.deploy.containerfile import ROOT, environment, instruction
-from tests.observe.test_life import free_port, serving
+from tests.observe.processes import free_port, serving
 
 FOLDER = ROOT / "deploy/kubernetes"
 VERSIONS = ("1.27", kubernetes_validate.latest_version())

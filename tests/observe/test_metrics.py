@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from peoplegraph.observe import metrics
+from peoplegraph.observe.names import Names
 from peoplegraph.sandbox.faults import parse
 from peoplegraph.scopes import Scope
 from tests.access.callers import entry
@@ -127,11 +127,30 @@ async def test_the_state_of_the_systems_is_shown(gateway: Gateway) -> None:
 
 
 def test_names_are_bounded() -> None:
-    """However many names operations have, no more than a hundred are told apart."""
-    names = {metrics.operation_name(f"Made_{number}") for number in range(1000)}
-    assert len(names) <= metrics.MAX_NAMES + 1
-    assert "other" in names
-    assert metrics.operation_name(None) == "anonymous"
+    """However many names how many callers make up, no more than there is room for are told apart."""
+    names = Names(200)
+    for number in range(10_000):
+        names.bring(f"Made_{number}", f"caller {number}")
+        names.trust(f"Trusted_{number}")
+    told = {names.told(f"{kind}_{number}") for kind in ("Made", "Trusted") for number in range(10_000)}
+    assert len(told) == 200 + 200 + 1
+    assert "other" in told
+    assert repr(names) == "<Names 400, room for 0, of trusted documents for 0>"
+
+
+def test_nobody_uses_up_the_names() -> None:
+    """A caller brings half of what there is room for, the next one half of the rest; nothing is brought twice."""
+    names = Names(200)
+    for caller, room in (("first", 100), ("second", 50), ("third", 25)):
+        for _ in range(2):
+            for number in range(1000):
+                names.bring(f"{caller}_{number}", caller)
+        assert repr(names) == f"<Names {200 - room}, room for {room}, of trusted documents for 200>"
+    assert names.told("first_99") == "first_99"
+    assert names.told("first_100") == "other"
+    names.bring("x" * 100, "fourth")
+    assert names.told("x" * 100) == "other"
+    assert names.told(None) == "anonymous"
 
 
 async def test_who_may_read_them(gateway_with: MakeGateway) -> None:

@@ -121,10 +121,13 @@ class TrustedDocuments:
         """Return the text of a trusted document."""
         return self.watched.value.documents.get(document_id)
 
+    def __contains__(self, hashed: str) -> bool:
+        return hashed in self.watched.value.hashes
+
     def tell(self, text: str, caller: Caller) -> None:
         """Log that a caller sends a document that is not trusted: its hash, once."""
         hashed = digest(text)
-        if hashed in self._told or hashed in self.watched.value.hashes:
+        if hashed in self._told or hashed in self:
             return
         self._told[hashed] = None
         if len(self._told) > MAX_TOLD:
@@ -230,6 +233,10 @@ class NamedDocuments:
         if self._trusted is not None and self._trusted.mode is TrustMode.LOG and Scope.ADHOC not in caller.scopes:
             self._trusted.tell(text, caller)
         return text
+
+    def is_trusted(self, hashed: str) -> bool:
+        """Whether a document is trusted, by the hash of its text, and however it was asked for."""
+        return self._trusted is not None and hashed in self._trusted
 
     def keep(self, wanted: Wanted, executed: str) -> None:
         """Keep a query that came with its hash, once it is known to be valid, and to be what is executed."""

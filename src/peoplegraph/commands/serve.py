@@ -6,6 +6,7 @@ import logging
 import signal
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
+from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -15,8 +16,10 @@ from uvicorn.config import STARTUP_FAILURE
 
 from peoplegraph.app import create_app
 from peoplegraph.observe import logs, metrics
-from peoplegraph.settings import Settings, SettingsError, share_metrics_in
+from peoplegraph.observe.shared import share_in
+from peoplegraph.settings import Settings, SettingsError
 from peoplegraph.web.gateway import Gateway
+from peoplegraph.web.server import MAX_MESSAGE_BYTES
 
 UVICORN: dict[str, Any] = {
     "http": "peoplegraph.web.server:Protocol",
@@ -37,7 +40,7 @@ def serve(settings: Settings) -> None:
         signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something to reload
     with ExitStack() as stack:
         if settings.workers > 1:
-            share_metrics_in(stack.enter_context(TemporaryDirectory(prefix="peoplegraph-metrics-")))
+            share_in(Path(stack.enter_context(TemporaryDirectory(prefix="peoplegraph-metrics-"))))
         if settings.metrics.port:
             host, port = settings.metrics.host, settings.metrics.port
             stack.enter_context(metrics.served(host, port))
@@ -53,7 +56,6 @@ def serve(settings: Settings) -> None:
             timeout_graceful_shutdown=settings.grace_s,  # type: ignore[arg-type]  # fractions are fine
             timeout_worker_healthcheck=START_S,
             **UVICORN,
-            ws_max_size=settings.max_body_bytes,
         )
 
 
@@ -71,8 +73,8 @@ def worker() -> Gateway:
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[Any]:
         with _signals(gateway, settings), spans_sent(settings):
-            async with inner(app) as state:
-                yield state
+            async with inner(app):
+                yield {MAX_MESSAGE_BYTES: lambda: gateway.front.settings.max_body_bytes}
         metrics.ended()
 
     gateway.router.lifespan_context = lifespan

@@ -11,17 +11,12 @@ from multiprocessing import current_process
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram, start_http_server
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import Metric
-from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 from prometheus_client.registry import Collector
 
-from peoplegraph.settings import is_running, shared_metrics
+from peoplegraph.observe.names import Names
+from peoplegraph.observe.shared import Shared
+from peoplegraph.settings import shared_metrics
 from peoplegraph.systems import System
-
-MAX_NAME = 100
-"""How much of an operation's name is told; one that is as long is not told apart."""
-
-MAX_NAMES = 100
-"""How many names of operations are told apart; the others are `other`."""
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 
@@ -113,18 +108,8 @@ document_miss = DOCUMENTS.labels("miss").inc
 plan_hit = PLANS.labels("hit").inc
 plan_miss = PLANS.labels("miss").inc
 
-_names: set[str] = set()
-
-
-def operation_name(name: str | None) -> str:
-    """Return what an operation is called in metrics; there are no more names than are worth telling apart."""
-    if name is None:
-        return "anonymous"
-    if name not in _names:
-        if len(_names) >= MAX_NAMES or len(name) >= MAX_NAME:
-            return "other"
-        _names.add(name)
-    return name
+NAMES = Names()
+"""The operations that are told apart."""
 
 
 @cache
@@ -222,20 +207,17 @@ def exposition(accept: str) -> tuple[bytes, str]:
 
 def ended() -> None:
     """Take the gauges of this process from those of all, where they are shared: it is about to end."""
-    if shared_metrics() is not None:
-        mark_process_dead(current_process().pid)  # type: ignore[no-untyped-call]
+    folder = shared_metrics()
+    if folder is not None:
+        Shared(folder).ended(current_process().pid)
 
 
 def _registry() -> CollectorRegistry:
     folder = shared_metrics()
     if folder is None:
         return REGISTRY
-    for file in folder.glob("gauge_live*_*.db"):
-        pid = int(file.stem.rpartition("_")[2])
-        if not is_running(pid):  # it was killed
-            mark_process_dead(pid)  # type: ignore[no-untyped-call]
     registry = CollectorRegistry()
-    MultiProcessCollector(registry)  # type: ignore[no-untyped-call]  # it has no annotations
+    registry.register(Shared(folder))
     return registry
 
 

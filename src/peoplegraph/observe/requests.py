@@ -10,6 +10,7 @@ import msgspec
 import structlog
 
 from peoplegraph.observe import metrics
+from peoplegraph.observe.names import MAX_NAME
 from peoplegraph.upstream.trail import Trail
 
 
@@ -35,7 +36,7 @@ class Seen(msgspec.Struct):
     def ran(self, name: str | None, kind: str, digest: str) -> None:
         """Take note of an operation; of a batch the first is told."""
         if self.digest is None:
-            self.operation, self.type, self.digest = name and name[: metrics.MAX_NAME], kind, digest
+            self.operation, self.type, self.digest = name and name[:MAX_NAME], kind, digest
 
     def refused(self, code: str, limit: str | None) -> None:
         """Take note that it is not answered, for a limit that it passes or for something else."""
@@ -55,7 +56,7 @@ class Seen(msgspec.Struct):
         if other.type is None or other.digest is None:
             return
         self.ran(other.operation, other.type, other.digest)
-        name = metrics.operation_name(other.operation)
+        name = metrics.NAMES.told(other.operation)
         metrics.operations(name, other.type, "errors" if other.codes else "ok").inc()
         metrics.operation_seconds(name).observe(perf_counter() - self.began)
         self.failed(other.codes, name)

@@ -17,7 +17,7 @@ from opentelemetry.trace import Span, SpanKind, Status, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from peoplegraph.engine import Operation
-from peoplegraph.observe.metrics import MAX_NAME
+from peoplegraph.observe.names import MAX_NAME
 from peoplegraph.systems import System
 from peoplegraph.upstream.call import Call
 from peoplegraph.upstream.trail import Step, Trail

@@ -8,7 +8,7 @@ import msgspec
 from starlette.types import Scope
 
 from peoplegraph.access.caller import Caller
-from peoplegraph.access.quotas import Quota
+from peoplegraph.access.quotas import Quota, network
 from peoplegraph.context import Context
 from peoplegraph.observe.requests import Seen
 from peoplegraph.web.protocol import PREFLIGHTED
@@ -67,6 +67,11 @@ class Asking(msgspec.Struct, frozen=True):
     def request_id(self) -> str:
         """The request's id."""
         return self.seen.request_id
+
+    @property
+    def who(self) -> str:
+        """Who asks, as quotas tell callers apart: who came without a credential is known by an address."""
+        return self.caller.alias if self.caller.kind != "open" else network(self.seen.address)
 
 
 MakeContext = Callable[[Asking], Context]

@@ -123,7 +123,7 @@ class Operations:
             codes = {code_of(error) for error in result.errors} if span is not None else set()
         finally:
             asking.seen.called(context.trail)
-            name = metrics.operation_name(operation.name)
+            name = self._told(operation, asking)
             metrics.operation_seconds(name).observe(perf_counter() - began)
             metrics.operations(name, operation.type, outcome).inc()
             if span is not None:
@@ -170,8 +170,18 @@ class Operations:
         suggests = self.may_introspect(asking.caller)
         described = [describe(error, asking.request_id, suggests=suggests) for error in errors]
         codes = Counter(str(error.get("extensions", {}).get("code")) for error in described)
-        asking.seen.failed(codes, metrics.operation_name(operation.name) if operation else None)
+        asking.seen.failed(codes, self._told(operation, asking) if operation else None)
         return described
+
+    def _told(self, operation: Operation, asking: Asking) -> str:
+        """Return what an operation is called in metrics."""
+        if operation.name is None or operation.name in metrics.NAMES.known:
+            return metrics.NAMES.told(operation.name)
+        if self.named.is_trusted(operation.digest):
+            metrics.NAMES.trust(operation.name)
+        else:
+            metrics.NAMES.bring(operation.name, asking.who)
+        return metrics.NAMES.told(operation.name)
 
     def may_introspect(self, caller: Caller) -> bool:
         """Whether a caller may read the schema."""

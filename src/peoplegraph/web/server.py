@@ -2,10 +2,12 @@
 
 import asyncio
 import sys
+from collections.abc import Callable
 from typing import Any
 from weakref import WeakKeyDictionary
 
 import httptools
+from uvicorn import Config
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
@@ -22,6 +24,9 @@ MAX_PIPELINED = 16
 
 MAX_UNSENT_BYTES = 4 * 1024 * 1024
 """What may wait to be sent on a WebSocket whose other end goes on sending."""
+
+MAX_MESSAGE_BYTES = "max_message_bytes"
+"""By this name an application's state has what returns how large a WebSocket's messages may be, if that changes."""
 
 _outboxes: WeakKeyDictionary[asyncio.AbstractEventLoop, Outbox] = WeakKeyDictionary()
 """One for all connections of a loop."""
@@ -200,6 +205,12 @@ class SocketProtocol(WebSocketsSansIOProtocol):
 
     handshake_s = 10.0
     """How long the handshake may take."""
+
+    def __init__(self, config: Config, app_state: dict[str, Any], **options: Any) -> None:
+        size: Callable[[], int] | None = app_state.get(MAX_MESSAGE_BYTES)
+        if size is not None:
+            config.ws_max_size = size()
+        super().__init__(config=config, app_state=app_state, **options)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin a connection."""
