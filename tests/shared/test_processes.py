@@ -65,9 +65,9 @@ class Pair:
         """Write while reads are under way: each tells of before or after, and whoever asks then of after."""
         _, writer, of = written
         before = await self.read(writer, of)
-        *names, _ = await asyncio.gather(
-            *(self.read(gateway, each) for _, gateway, each in asked), self.write(writer, of)
-        )
+        writing = asyncio.create_task(self.write(writer, of))
+        names = await asyncio.gather(*(self.read(gateway, each) for _, gateway, each in asked))
+        await writing
         for (_, _, each), name in zip(asked, names, strict=True):
             if each == of:
                 assert name in {before, self._names[of]}
@@ -174,6 +174,6 @@ async def carried_out(pair: Pair, steps: list[tuple[object, ...]]) -> None:
             case ("write", int(gateway), str(of)):
                 await pair.write(gateway, of)
             case ("together", list(asked), tuple(written)):
-                await pair.together(asked, written)  # type: ignore[arg-type]  # as they are made above
+                await pair.together(asked, written)
             case (str(fault),):
                 await pair.turn(fault)
