@@ -1,4 +1,4 @@
-"""A network between one gateway and the store, that can be cut, or carry nothing to the gateway any more."""
+"""A network between one gateway and the store, that can be cut, or lose what is published."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -33,7 +33,7 @@ class Proxy:
         self._passes_back.set()
 
     def deafen(self) -> None:
-        """Carry nothing from the store to the gateway any more, and say nothing of it."""
+        """Carry nothing that is published to the gateway any more, and say nothing of it."""
         self._passes_back.clear()
 
     @asynccontextmanager
@@ -57,19 +57,15 @@ class Proxy:
         self._writers |= mine
         try:
             with suppress(ConnectionError):
-                await asyncio.gather(
-                    self._pass(reader, behind_writer), self._pass(behind_reader, writer, self._passes_back)
-                )
+                await asyncio.gather(self._pass(reader, behind_writer), self._pass(behind_reader, writer))
         finally:
             self._writers -= mine
 
-    async def _pass(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, passes: asyncio.Event | None = None
-    ) -> None:
+    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             while data := await reader.read(65536):
-                if passes is not None:
-                    await passes.wait()
+                if b"message" in data:
+                    await self._passes_back.wait()
                 writer.write(data)
                 await writer.drain()
         finally:

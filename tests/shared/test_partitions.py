@@ -38,10 +38,9 @@ async def test_who_comes_back_first_knows_of_no_write_and_answers_none_from_befo
     writer, other = await group.join(shared={"url": proxy.url}), await group.join()
     await name_by(other)
     store.pause()
-    written = asyncio.create_task(writer.data(WRITE, name="Unknown"))
-    await until(writer, "down")
-    await until(other, "down")
     proxy.cut()
+    written = asyncio.create_task(writer.data(WRITE, name="Unknown"))
+    await until(other, "down")
     store.resume()
     await until(other, "up")
     await written
