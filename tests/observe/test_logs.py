@@ -176,7 +176,7 @@ async def test_who_asks_by_token_has_an_alias(log: Log, gateway_with: MakeGatewa
     first, second, third = [event["caller"] for event in log.of("request")]
     assert first == second != third
     assert first.startswith("token ")
-    assert "ada" not in log.text
+    assert "ada@" not in log.text  # the letters alone may be in a digest
 
 
 async def test_a_refusal_is_an_event(log: Log, gateway_with: MakeGateway) -> None:
