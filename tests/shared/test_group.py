@@ -8,10 +8,10 @@ from typing import Any
 import httpx
 import pytest
 
-from peoplegraph.sandbox import disputes
+from peoplegraph.sandbox import Blocks, Sandbox, disputes
 from peoplegraph.sandbox.faults import parse
 from peoplegraph.upstream.call import LATE_WRITE_S
-from tests.gateway import Gateway
+from tests.gateway import Gateway, running_gateway, settings_for
 from tests.shared.conftest import Group
 from tests.shared.store import Store
 
@@ -271,3 +271,12 @@ async def test_a_caller_has_its_rate_where_the_store_is_gone(group: Group, store
     await store.kill()
     await until(gateway, "down")
     assert [(await gateway.ask(READ)).response.status_code for _ in range(3)] == [200, 429, 429]
+
+
+async def test_a_gateway_ends_while_the_store_hangs(store: Store, blocks: Blocks, sandbox: Sandbox) -> None:
+    """Nobody answers its farewell, and it ends all the same."""
+    async with asyncio.timeout(10):
+        async with running_gateway(settings_for(blocks, shared=store.settings), sandbox) as gateway:
+            assert await state(gateway) == "up"
+            store.pause()
+        store.resume()

@@ -64,8 +64,8 @@ class Shared:
                 async with asyncio.timeout(JOIN_S):
                     await self.group.joined.wait()
             yield
-            await self.group.leave()
         finally:
+            await self.group.leave()
             task.cancel()
             with suppress(asyncio.CancelledError):
                 await task

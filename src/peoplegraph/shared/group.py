@@ -123,6 +123,7 @@ class Group:
         """Whether something may have been written that the store does not know of: by this gateway, or by another
         that has lost the store as well."""
         self._why = ""
+        self._has_left = False
 
     def __repr__(self) -> str:
         return f"<Group of {self.members}, {'trusted' if self.is_trusted else 'alone'}>"
@@ -208,6 +209,8 @@ class Group:
                 await self._take_part(budget)
             except Exception as error:  # noqa: BLE001  # whatever it was, the gateway comes back
                 self._part()
+                if self._has_left:
+                    return  # and was cancelled, which a task group hides that fails at that very moment
                 self._tell_why(error)
             pause_s = min(pause_s * 2, MAX_PAUSE_S) if loop.time() < began + MAX_PAUSE_S else FIRST_PAUSE_S
             await asyncio.sleep(pause_s * random.uniform(0.5, 1))  # noqa: S311  # so that not all come back at once
@@ -224,6 +227,7 @@ class Group:
 
     async def leave(self) -> None:
         """Tell that this gateway ends, so that nobody waits for it."""
+        self._has_left = True
         if self.line is not None:
             with suppress(Down, TimeoutError):
                 async with asyncio.timeout(JOIN_S):
