@@ -55,8 +55,9 @@ class Seen(msgspec.Struct):
             return
         self.ran(other.operation, other.type, other.digest)
         name = metrics.operation_name(other.operation)
-        metrics.operations(name, other.type, "errors" if other.codes else "ok").inc()
-        metrics.operation_seconds(name).observe(perf_counter() - self.began)
+        count, observe = metrics.operation(name, other.type, "errors" if other.codes else "ok")
+        count()
+        observe(perf_counter() - self.began)
         self.failed(other.codes, name)
 
     def called(self, trail: Trail) -> None:
