@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 from starlette.applications import Starlette
@@ -57,7 +57,8 @@ def create_app(settings: Settings | None = None, assets: Assets | None = None) -
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         nonlocal upstream
         _say(settings)
-        async with opened_upstream(settings, shared, front.operations.sharing) as upstream, watching(gateway.look):
+        looking = watching(gateway.look) if gateway.has_files else nullcontext()
+        async with opened_upstream(settings, shared, front.operations.sharing) as upstream, looking:
             try:
                 async with monitor.watching(sample):
                     yield

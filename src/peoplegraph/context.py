@@ -95,8 +95,9 @@ class Context:
             self.require(scope)
         made = self._loaders.get(kind)
         if made is None:
-            backend = next(way.backend for way in self._ways.values() if way.backend.loaders is kind)
-            made = self._loaders[kind] = backend.connect(self)
+            for way in self._ways.values():
+                if way.backend.loaders is kind:
+                    made = self._loaders[kind] = way.backend.connect(self)
         return cast("L", made)
 
     def require(self, scope: Scope) -> None:

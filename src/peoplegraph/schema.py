@@ -33,6 +33,7 @@ _ENTITIES = {
 }
 
 
+@cache
 def call_table() -> CallTable:
     """Return what is known of the calls of all fields; `counterparts` is looked at on each type of person."""
     nodes = [node for backend in BACKENDS for node in backend.nodes.values()]

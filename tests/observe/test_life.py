@@ -142,3 +142,15 @@ async def test_what_takes_longer_than_there_is_is_answered_503(
         assert reply.headers["retry-after"] == "1"
         assert await served.ended() == 0
     assert "Traceback" not in json.dumps(served.events)
+
+
+async def test_each_request_is_in_the_log_of_one_that_ended(environment: dict[str, str]) -> None:
+    """None is lost when a gateway ends, though the events of one turn of its loop are one write."""
+    async with serving(**environment) as served, httpx.AsyncClient(base_url=served.url) as client:
+        ids = {f"r{number}" for number in range(50)}
+        await asyncio.gather(*(ask(client, "{ __typename }", **{"X-Request-Id": id_}) for id_ in ids))
+        served.process.terminate()
+        assert await served.ended() == 0
+        async with asyncio.timeout(30):  # to read the rest
+            while {event["request"] for event in served.events_of("^request$")} != ids:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)

@@ -32,7 +32,9 @@ class Log:
 
     @property
     def text(self) -> str:
-        """All of it."""
+        """All of it, what waits for the loop's next turn included."""
+        for handler in logging.getLogger().handlers:
+            handler.flush()
         return self.stream.getvalue()
 
     @property

@@ -255,6 +255,21 @@ async def test_an_answer_that_does_not_begin_or_does_not_end_in_time() -> None:
         assert exchange.wire.aborted
 
 
+@pytest.mark.parametrize("first_s", [0.05, 60])
+async def test_each_exchange_has_its_own_time(first_s: float) -> None:
+    """Whether the one before it on the connection had less or more."""
+    loop = asyncio.get_running_loop()
+    begun = loop.time()
+    exchange = Exchange()
+    for until_s in (first_s, 0.2):
+        exchange.feed(length(b"x"))
+        exchange.begin(until_s=until_s)
+    with pytest.raises(Late):
+        await exchange.waiter
+    assert loop.time() - begun > 0.15  # and not 0.05
+    assert exchange.ended == [True, True, False]
+
+
 async def test_headers_are_lower_case_and_as_they_were() -> None:
     """Names are lower case, values are as they came; headers that nobody reads are dropped."""
     exchange = Exchange()

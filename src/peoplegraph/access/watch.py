@@ -21,13 +21,13 @@ class Watched(Generic[T]):
     """What files hold. The first reading raises `SettingsError`; a later one that fails leaves all as it was."""
 
     def __init__(self, paths: Iterable[Path], read: Callable[[], T]) -> None:
-        self._paths = tuple(paths)
+        self.paths = tuple(paths)
         self._read = read
         self._seen = self._stamps()
         self.value = read()
 
     def __repr__(self) -> str:
-        return f"<Watched {', '.join(map(str, self._paths))}>"
+        return f"<Watched {', '.join(map(str, self.paths))}>"
 
     def look(self) -> None:
         """Read the files if they have changed."""
@@ -51,10 +51,10 @@ class Watched(Generic[T]):
         except Exception:  # whatever is in one file, the others are looked at
             log.exception("what was read before stays in force: %r cannot be read", self)
         else:
-            log.info("read anew: %s", ", ".join(map(str, self._paths)))
+            log.info("read anew: %s", ", ".join(map(str, self.paths)))
 
     def _stamps(self) -> list[tuple[int, int, int] | None]:
-        return [_stamp(path) for path in self._paths]
+        return [_stamp(path) for path in self.paths]
 
 
 def _stamp(path: Path) -> tuple[int, int, int] | None:

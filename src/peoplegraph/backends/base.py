@@ -168,15 +168,13 @@ def filled(endpoint: Endpoint, keys: Iterable[str]) -> str:
     Each is percent-encoded whole, so that no key can change the path it is in. Raises `BadInput` for what cannot be
     a segment: no text, too much of it, or text that is not Unicode.
     """
-    texts = _between(endpoint.path)
-    segments = [text for pair in zip(texts, map(segment, keys), strict=False) for text in pair]
-    return "".join([*segments, texts[-1]])
+    return _template(endpoint.path) % tuple(map(segment, keys))
 
 
 @cache
-def _between(path: str) -> list[str]:
-    """Return what a path has before, between and behind its names."""
-    return re.split(r"\{\w+\}", path)
+def _template(path: str) -> str:
+    """Return a path as the operator `%` takes it."""
+    return re.sub(r"\{\w+\}", "%s", path.replace("%", "%%"))
 
 
 def quoted(text: str) -> str:

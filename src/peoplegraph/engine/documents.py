@@ -84,9 +84,6 @@ class Documents:
         self._bytes = 0
         self._documents: OrderedDict[str, Document] = OrderedDict()
 
-    def __contains__(self, text: str) -> bool:
-        return text in self._documents
-
     def __repr__(self) -> str:
         return f"<Documents {len(self._documents)}, {self._bytes:,} bytes>"
 
@@ -94,11 +91,17 @@ class Documents:
         """Return what is wrong with a document, which is not kept; from any thread."""
         return Document(self._schema, text, self._limits).errors
 
-    def get(self, text: str) -> Document:
-        """Return a document."""
+    def known(self, text: str) -> Document | None:
+        """Return a document that is kept."""
         document = self._documents.get(text)
         if document is not None:
             self._documents.move_to_end(text)
+        return document
+
+    def get(self, text: str) -> Document:
+        """Return a document."""
+        document = self.known(text)
+        if document is not None:
             return document
         document = Document(self._schema, text, self._limits)
         if len(text) > self._limits.characters:

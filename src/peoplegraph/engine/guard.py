@@ -78,9 +78,9 @@ class Guard:
         if needs is None:
             needs = frozenset().union(*(self._by_name.get(name, ()) for name in operation.field_names))
             operation.notes[self] = needs
-        missing = needs.difference(granted)
-        if not missing:
+        if needs.issubset(granted):
             return None
+        missing = needs.difference(granted)
         if missing not in self._denied:
             self._denied[missing] = Denied(missing, self._requires, self._denial)
         return self._denied[missing]

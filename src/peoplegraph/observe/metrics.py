@@ -3,7 +3,7 @@
 With several workers each writes to files that `PROMETHEUS_MULTIPROC_DIR` names, and any of them tells of all.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from multiprocessing import current_process
@@ -119,15 +119,9 @@ def requests(transport: str, status: int) -> Counter:
 
 
 @cache
-def operations(operation: str, kind: str, outcome: str) -> Counter:
-    """Return the counter of operations."""
-    return _OPERATIONS.labels(operation, kind, outcome)
-
-
-@cache
-def operation_seconds(operation: str) -> Histogram:
-    """Return the histogram of an operation."""
-    return _OPERATION_SECONDS.labels(operation)
+def operation(name: str, kind: str, outcome: str) -> tuple[Callable[[], None], Callable[[float], None]]:
+    """Return what counts an operation, and what takes its time."""
+    return _OPERATIONS.labels(name, kind, outcome).inc, _OPERATION_SECONDS.labels(name).observe
 
 
 @cache
@@ -137,15 +131,18 @@ def errors(operation: str, code: str) -> Counter:
 
 
 @cache
-def calls(system: System, method: str, path: str, outcome: str) -> Counter:
-    """Return the counter of upstream calls."""
-    return _CALLS.labels(system.name, f"{method} {path}", outcome)
+def call(
+    system: System, method: str, path: str, outcome: str
+) -> tuple[Callable[[], None], Callable[[float], None]]:
+    """Return what counts an upstream call, and what takes its time."""
+    endpoint = f"{method} {path}"
+    return _CALLS.labels(system.name, endpoint, outcome).inc, _CALL_SECONDS.labels(system.name, endpoint).observe
 
 
 @cache
-def call_seconds(system: System, method: str, path: str) -> Histogram:
-    """Return the histogram of upstream calls."""
-    return _CALL_SECONDS.labels(system.name, f"{method} {path}")
+def not_made(system: System, method: str, path: str) -> Counter:
+    """Return the counter of upstream calls that were not made, since the system has been failing."""
+    return _CALLS.labels(system.name, f"{method} {path}", "CIRCUIT_OPEN")
 
 
 @cache

@@ -151,7 +151,7 @@ class CircuitBreaker:
             tried = not isinstance(error, TimedOut) or error.tried
             hurried = call.deadline - began < self._fair_s and now > call.deadline - CLOCK_S
             if tried and not hurried:
-                self._record(call.system, ticket, failed=not isinstance(error, BadResponse))
+                self._record(call.system, ticket, now, failed=not isinstance(error, BadResponse))
             else:
                 breaker.no_outcome(ticket)
             raise
@@ -159,17 +159,17 @@ class CircuitBreaker:
             breaker.no_outcome(ticket)
             raise
         else:
-            self._record(call.system, ticket, failed=answer.status >= 500)
+            self._record(call.system, ticket, loop.time(), failed=answer.status >= 500)
             return answer
         finally:
             if call.trail is not None and step is not None:
                 call.trail.end(step, outcome)
 
-    def _record(self, system: System, ticket: int, *, failed: bool) -> None:
+    def _record(self, system: System, ticket: int, now: float, *, failed: bool) -> None:
         """Take note of an outcome, and tell if that opens or closes the breaker."""
         breaker = self._breakers[system]
         before = breaker.state
-        breaker.record(asyncio.get_running_loop().time(), ticket, failed=failed)
+        breaker.record(now, ticket, failed=failed)
         if breaker.state is State.OPEN and before is State.CLOSED:
             log.warning("%s fails, and is not called for a while", system.title, extra={"system": system.name})
         elif breaker.state is State.CLOSED and before is not State.CLOSED:

@@ -61,6 +61,9 @@ class Connection(asyncio.Protocol):
         self._parser = httptools.HttpResponseParser(self)
         self._transport: asyncio.Transport = cast("asyncio.Transport", None)
         self._waiter: asyncio.Future[Answer] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        """One for many exchanges: most are over long before their time."""
+        self._timer_at = 0.0
         self._is_readable: Callable[[], bool] | None = None
         self.idle_since = 0.0
         self.good_until = 0.0
@@ -86,8 +89,10 @@ class Connection(asyncio.Protocol):
         `at_once` leaves the peer no turn of the loop to close the connection in: for what may be sent only once.
         """
         self._waiter = waiter
+        self._first_byte_by = min(first_byte_by, until)
         self._until = until
-        self._timer = self._loop.call_at(min(first_byte_by, until), self._check_time)
+        if self._timer is None or self._timer_at > self._first_byte_by:
+            self._set_timer(self._first_byte_by)
         self._head_only = head_only
         self._answer: Answer | None = None
         self._received = 0
@@ -123,10 +128,24 @@ class Connection(asyncio.Protocol):
         ssl_object = self._transport.get_extra_info("ssl_object")
         return ssl_object and ssl_object.session
 
+    def _set_timer(self, at: float) -> None:
+        self._stop_timer()
+        self._timer_at = at
+        self._timer = self._loop.call_at(at, self._check_time)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
     def _check_time(self) -> None:
-        """End an exchange that has not begun in time, or has not ended."""
-        if self.started and self._loop.time() < self._until:
-            self._timer = self._loop.call_at(self._until, self._check_time)
+        """End an exchange that has not begun in time, or has not ended; the timer may be that of one before it."""
+        self._timer = None
+        if self._waiter is None:
+            return
+        due = self._until if self.started else self._first_byte_by
+        if self._timer_at < due:
+            self._set_timer(due)
         else:
             self._end(Late())
 
@@ -175,6 +194,7 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, _: Exception | None) -> None:
         """End an exchange under way."""
+        self._stop_timer()
         self._lost(self)
         if self._waiter is not None:
             self._end(Lost(started=self.started))
@@ -246,7 +266,6 @@ class Connection(asyncio.Protocol):
     def _end(self, error: Exception | None, *, keep: bool = False) -> None:
         waiter, self._waiter = self._waiter, None
         answer = self._answer
-        self._timer.cancel()
         if not keep:
             self.close()
         self._ended(self, keep)

@@ -83,13 +83,14 @@ class Step(msgspec.Struct):
 class Trail:
     """Takes note of what came of calls; `charge` is told the time of each one that is about to be made."""
 
-    __slots__ = ("_begun", "_charge", "_request_id", "span", "steps")
+    __slots__ = ("_begun", "_charge", "_made", "_request_id", "span", "steps")
 
     def __init__(self, charge: Callable[[float], None] | None = None, request_id: str = "") -> None:
         self._charge = charge
         self._request_id = request_id
         self._begun: dict[int, int] = {}
         """How often each call was made, by its identity: the steps keep it."""
+        self._made = 0
         self.span: Span | None = None
         self.steps: list[Step] = []
 
@@ -100,16 +101,17 @@ class Trail:
         """Forget the calls, which know of this: only the garbage collector would find what they hold together."""
         self.steps.clear()
         self._begun.clear()
+        self._made = 0
 
     def counts(self) -> tuple[int, int]:
         """Return how many calls were made, each attempt one, and how many answers were had without."""
-        made = sum(step.source is Source.UPSTREAM for step in self.steps)
-        return made, len(self.steps) - made
+        return self._made, len(self.steps) - self._made
 
     def begin(self, call: Call, now: float) -> Step:
         """Take note that a call is about to be made."""
         if self._charge is not None:
             self._charge(now)
+        self._made += 1
         attempt = self._begun[id(call)] = self._begun.get(id(call), 0) + 1
         if attempt > 1:
             metrics.retries(call.system).inc()
@@ -123,8 +125,9 @@ class Trail:
         """Take note of what came of it."""
         _settle(step, outcome)
         call = step.call
-        metrics.calls(call.system, call.method, call.path, step.code or step.outcome).inc()
-        metrics.call_seconds(call.system, call.method, call.path).observe(step.ended - step.began)
+        count, observe = metrics.call(call.system, call.method, call.path, step.code or step.outcome)
+        count()
+        observe(step.ended - step.began)
         if step.span is not None:
             step.span.end(step)
         is_failure = step.outcome in _FAILURES or step.code in _FAILURES
@@ -137,7 +140,7 @@ class Trail:
         self.steps.append(step)
         _settle(step, outcome)
         if source is Source.REFUSED:
-            metrics.calls(call.system, call.method, call.path, "CIRCUIT_OPEN").inc()
+            metrics.not_made(call.system, call.method, call.path).inc()
 
 
 def _settle(step: Step, outcome: Answer | BaseException) -> None:

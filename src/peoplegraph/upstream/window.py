@@ -23,11 +23,13 @@ class Window:
     def add(self, now: float, *, calls: int = 0, failures: int = 0) -> None:
         """Count something at `now`."""
         step = int(now / STEP_S)
-        if not self._steps or self._steps[-1][0] != step:
+        last = self._steps[-1] if self._steps else None
+        if last is None or last[0] != step:
             self._forget(step)
-            self._steps.append([step, 0, 0])
-        self._steps[-1][1] += calls
-        self._steps[-1][2] += failures
+            last = [step, 0, 0]
+            self._steps.append(last)
+        last[1] += calls
+        last[2] += failures
         self._calls += calls
         self._failures += failures
 

@@ -100,6 +100,11 @@ class Gateway(Starlette):
         else:
             await super().__call__(scope, receive, send)
 
+    @property
+    def has_files(self) -> bool:
+        """Whether there are files to look at; where there are none, no settings come that name one."""
+        return any(watched.paths for watched in (self._files, *self.front.watched))
+
     def look(self) -> None:
         """Read what is in files anew, if it has changed."""
         with self._reading:

@@ -22,6 +22,7 @@ from peoplegraph.web.protocol import (
     EVENTS,
     GRAPHQL,
     JSON,
+    WHOLE,
     Asked,
     RequestError,
     body_of_post,
@@ -115,7 +116,14 @@ class Endpoint:
     async def _answer(self, scope: Scope, asking: Asking, kind: str, receive: Receive) -> Encoded:
         """Answer what is asked for, together with who asks for the same."""
         method = scope["method"]
-        text = await self._text(scope, asking, receive)
+        if method == "POST":
+            longest_s = None if WHOLE in scope else self._longest_s
+            text = await body_of_post(asking.headers.get("content-type"), receive, self._max_body_bytes, longest_s)
+        elif method == "GET":
+            check_preflighted(asking.headers)
+            text = scope["query_string"]
+        else:
+            raise RequestError(405, "Ask with GET or POST", Allow="GET, POST")
         key = None if self._sharing is None else self._key(method, text, kind, asking)
         if self._sharing is not None and key is not None:
             shared = await self._sharing.join(key)
@@ -142,18 +150,6 @@ class Endpoint:
         if self._sharing is None:
             return await work
         return await (self._sharing.lead(key, work) if reads and key is not None else work)
-
-    async def _text(self, scope: Scope, asking: Asking, receive: Receive) -> bytes:
-        """Return what is asked for, as it came."""
-        if scope["method"] == "POST":
-            return await body_of_post(
-                asking.headers.get("content-type"), receive, self._max_body_bytes, self._longest_s
-            )
-        if scope["method"] != "GET":
-            raise RequestError(405, "Ask with GET or POST", Allow="GET, POST")
-        check_preflighted(asking.headers)
-        query_string: bytes = scope["query_string"]
-        return query_string
 
     async def _execute(self, operation: Operation, asked: Asked, asking: Asking, kind: str) -> Encoded:
         context = self._operations.make_context(asking)

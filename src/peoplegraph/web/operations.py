@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Awaitable, Collection
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -66,8 +66,9 @@ class Operations:
         except GatewayError as error:
             return None, [GraphQLError(str(error), original_error=error)]
         documents = self.engine.documents
-        (metrics.document_hit if text in documents else metrics.document_miss)()
-        document = documents.get(text)
+        document = documents.known(text)
+        (metrics.document_miss if document is None else metrics.document_hit)()
+        document = document or documents.get(text)
         if document.errors:
             if document.limit is not None:
                 metrics.limits(document.limit).inc()
@@ -118,14 +119,16 @@ class Operations:
         outcome = "cancelled"
         codes = {"CANCELLED"}
         try:
-            result = await self._ran(operation, asked, asking, context)
+            run = self.engine.run(operation, asked.variables, context, granted=asking.caller.scopes)
+            result = await (run if is_query(operation) else self._written(run, operation, context))
             outcome = "ok" if not result.errors else "errors" if result.executed else "refused"
             codes = {code_of(error) for error in result.errors} if span is not None else set()
         finally:
             asking.seen.called(context.trail)
             name = self._told(operation, asking)
-            metrics.operation_seconds(name).observe(perf_counter() - began)
-            metrics.operations(name, operation.type, outcome).inc()
+            count, observe = metrics.operation(name, operation.type, outcome)
+            count()
+            observe(perf_counter() - began)
             if span is not None:
                 span.end(context.trail, codes)
         if operation.declined is not None:
@@ -134,10 +137,7 @@ class Operations:
             (metrics.plan_hit if operation.compilations == compilations else metrics.plan_miss)()
         return result
 
-    async def _ran(self, operation: Operation, asked: Asked, asking: Asking, context: Context) -> Result:
-        run = self.engine.run(operation, asked.variables, context, granted=asking.caller.scopes)
-        if is_query(operation):
-            return await run
+    async def _written(self, run: Awaitable[Result], operation: Operation, context: Context) -> Result:
         try:
             result = await run
         finally:

@@ -98,22 +98,37 @@ def of_get(query_string: bytes) -> Asked:
     return asked(given)
 
 
-async def body_of_post(content_type: str | None, receive: Receive, max_bytes: int, longest_s: float = 10) -> bytes:
-    """Read a POST's body. Raises `RequestError`, and `ClientDisconnect` where it ends before its end."""
+WHOLE = "peoplegraph.whole"
+"""What a scope has once the request's body is there; who serves us without it has a timer started for each body."""
+
+
+async def body_of_post(
+    content_type: str | None, receive: Receive, max_bytes: int, longest_s: float | None = 10
+) -> bytes:
+    """Read a POST's body, in so many seconds; None is for one that is there.
+
+    Raises `RequestError`, and `ClientDisconnect` where it ends before its end.
+    """
     if content_type != JSON and not _is_json(content_type or ""):
         # a page of anybody's can make a browser send these without asking first: CSRF
         status = 400 if (content_type or "").split(";")[0].strip().lower() in _SIMPLE else 415
         raise RequestError(status, f"The content type must be {JSON}, in UTF-8", Accept_Post=JSON)
-    body = bytearray()
-    more = True
+    if longest_s is None:
+        return await _body(receive, max_bytes)
     try:
         async with asyncio.timeout(longest_s):  # the first piece, too: a client may send a head, and nothing else
-            while more and len(body) <= max_bytes:
-                message = await receive()
-                body += message.get("body", b"")
-                more = message.get("more_body", False)
+            return await _body(receive, max_bytes)
     except TimeoutError:
         raise RequestError(408, "The request's body did not come in time", Connection="close") from None
+
+
+async def _body(receive: Receive, max_bytes: int) -> bytes:
+    body = bytearray()
+    more = True
+    while more and len(body) <= max_bytes:
+        message = await receive()
+        body += message.get("body", b"")
+        more = message.get("more_body", False)
     if message["type"] == "http.disconnect":
         raise ClientDisconnect
     if len(body) > max_bytes:

@@ -13,6 +13,7 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 
 from peoplegraph.observe import metrics
 from peoplegraph.outbox import Outbox
+from peoplegraph.web.protocol import WHOLE
 
 MAX_HEAD_BYTES = 32 * 1024
 """What a request's line and headers may have, together."""
@@ -114,13 +115,17 @@ class Protocol(HttpToolsProtocol):
     def on_url(self, url: bytes) -> None:
         """Take the line's target, or a part of it."""
         super().on_url(url)
-        self._check(len(url))
+        self._parsed_bytes += len(url)
+        if self._parsed_bytes > MAX_HEAD_BYTES:
+            self._refuse_head()
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a header."""
         if self._in_head:  # and no trailer, which nobody who looked at the headers has seen
             super().on_header(name, value)
-        self._check(len(name) + len(value))
+        self._parsed_bytes += len(name) + len(value)
+        if self._parsed_bytes > MAX_HEAD_BYTES or len(self.headers) > MAX_HEADERS:
+            self._refuse_head()
 
     def on_headers_complete(self) -> None:
         """Begin to answer."""
@@ -136,6 +141,7 @@ class Protocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         """Take note that a body is whole."""
         if not self._declines_upgrade():
+            self.scope[WHOLE] = True  # type: ignore[literal-required]  # a key of ours
             super().on_message_complete()
 
     def _declines_upgrade(self) -> bool:
@@ -164,11 +170,9 @@ class Protocol(HttpToolsProtocol):
         if not self._gathering.is_closing():
             super().send_400_response(msg)
 
-    def _check(self, more: int) -> None:
-        self._parsed_bytes += more
-        if self._parsed_bytes > MAX_HEAD_BYTES or len(self.headers) > MAX_HEADERS:
-            self._refuse(431)
-            raise ValueError("the head is too large")
+    def _refuse_head(self) -> None:
+        self._refuse(431)
+        raise ValueError("the head is too large")
 
     def _refuse_late(self) -> None:
         self._late = None

@@ -105,6 +105,7 @@ _names = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _links = msgspec.json.Decoder(list[str | Link] | None)
 _page = msgspec.json.Decoder(list[str | Link] | _Envelope)
 _NAMES = frozenset(field.name for field in msgspec.structs.fields(Representative))
+_NOTHING = Representative()
 
 
 def representative(body: bytes, reference: str) -> Representative:
@@ -112,7 +113,7 @@ def representative(body: bytes, reference: str) -> Representative:
     record = decode(System.COLLECTIONS, _representative, body)
     if record.reference not in (None, reference):
         raise unexpected(System.COLLECTIONS, "answered with another representative")
-    if record == Representative() and not _NAMES & decode(System.COLLECTIONS, _names, body).keys():
+    if record == _NOTHING and not _NAMES & decode(System.COLLECTIONS, _names, body).keys():
         raise unexpected(System.COLLECTIONS, "answered with something that is no representative")
     return record
 
