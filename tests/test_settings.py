@@ -103,6 +103,15 @@ def test_environment_over_dotenv_over_toml(monkeypatch: pytest.MonkeyPatch, tmp_
         ({"SHARED_URL": "http://:secret@store.example", "SHARED_KEY": KEY}, "PEOPLEGRAPH_SHARED_URL: must be like"),
         ({"SHARED_URL": "redis://:secret@", "SHARED_KEY": KEY}, "PEOPLEGRAPH_SHARED_URL: must be like"),
         ({"SHARED_URL": "redis://:secret@x:port/", "SHARED_KEY": KEY}, "PEOPLEGRAPH_SHARED_URL: must be like"),
+        ({"SHARED_URL": "redis://x/secret", "SHARED_KEY": KEY}, "PEOPLEGRAPH_SHARED_URL: must be like"),
+        (
+            {"SHARED_URL": "rediss://:secret@x/0?ssl_cert_reqs=none", "SHARED_KEY": KEY},
+            "PEOPLEGRAPH_SHARED_URL: has an option that it may not have; with rediss:// there may be: ssl_",
+        ),
+        (
+            {"SHARED_URL": "redis://:secret@x/0?socket_timeout=1", "SHARED_KEY": KEY},
+            "PEOPLEGRAPH_SHARED_URL: has an option that it may not have; with redis:// there may be: none",
+        ),
         ({"SHARED_KEY": "secret"}, "PEOPLEGRAPH_SHARED_KEY: must be 32 random bytes in base64, as `openssl rand"),
         ({"SHARED_GROUP": "secret group"}, "PEOPLEGRAPH_SHARED_GROUP: String should match pattern"),
         ({"CONFIG": "nowhere.toml"}, "PEOPLEGRAPH_CONFIG: there is no file nowhere.toml"),
@@ -141,6 +150,22 @@ def test_urls_that_are_fine(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
     """Plain http is fine on loopback, https everywhere, and a trailing slash does not matter."""
     put(monkeypatch, **RPM | {"RPM_URL": url})
     assert Settings.load().rpm.url == url.rstrip("/")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://x",
+        "redis://x:1/",
+        "redis://user:pass@x:1/15",
+        "rediss://x/0?ssl_ca_certs=/a&ssl_certfile=/b&ssl_keyfile=/c",
+        "unix:///run/valkey.sock?db=1",
+    ],
+)
+def test_stores_that_are_fine(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    """A store is at an address, with or without TLS, or on this machine."""
+    put(monkeypatch, **RPM, SHARED_URL=url, SHARED_KEY=KEY)
+    assert Settings.load().shared.url.get_secret_value() == url
 
 
 def test_a_callers_credential_needs_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
