@@ -11,6 +11,7 @@ from typing import Any, get_args
 
 import pytest
 from prometheus_client.metrics import MetricWrapperBase
+from pydantic import SecretStr
 
 import peoplegraph.errors as error_tree
 from peoplegraph.access.caller import KeysUnavailable, Unauthenticated
@@ -74,7 +75,7 @@ def test_every_setting_is_in_the_readme() -> None:
             listed[name.replace("…_", "PEOPLEGRAPH_")] = defaults[min(index, len(defaults) - 1)].strip("` |")
     assert listed.keys() == {name for name, _ in variables()}
     for name, field in variables():
-        if field.default not in ("", None, (), frozenset(DATA)):
+        if field.default not in ("", SecretStr(""), None, (), frozenset(DATA)):
             default = getattr(field.default, "value", field.default)
             written = ",".join(default) if isinstance(default, tuple) else str(default)
             assert listed[name] == written, name

@@ -1,5 +1,6 @@
 """Settings: where they come from, and what a wrong one says."""
 
+from base64 import b64encode
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from peoplegraph.settings import Settings, SettingsError, proxy_for, unknown_var
 from peoplegraph.systems import System
 
 RPM = {"RPM_URL": "https://rpm.example/Api2.svc", "RPM_API_KEY": "secret-key"}
+KEY = b64encode(b"k" * 32).decode()
 
 
 @pytest.fixture(autouse=True)
@@ -97,6 +99,21 @@ def test_environment_over_dotenv_over_toml(monkeypatch: pytest.MonkeyPatch, tmp_
             "PEOPLEGRAPH_DISPUTES_TENANT_ID: is needed",
         ),
         ({"DISPUTES_URL": "https://d.example/tenants/x"}, "PEOPLEGRAPH_DISPUTES_URL: must end before /tenants"),
+        ({"SHARED_URL": "redis://store.example"}, "PEOPLEGRAPH_SHARED_KEY: is needed, since nothing is kept there"),
+        ({"SHARED_URL": "http://:secret@store.example", "SHARED_KEY": KEY}, "PEOPLEGRAPH_SHARED_URL: must be like"),
+        ({"SHARED_URL": "redis://:secret@", "SHARED_KEY": KEY}, "PEOPLEGRAPH_SHARED_URL: must be like"),
+        ({"SHARED_URL": "redis://:secret@x:port/", "SHARED_KEY": KEY}, "PEOPLEGRAPH_SHARED_URL: must be like"),
+        ({"SHARED_URL": "redis://x/secret", "SHARED_KEY": KEY}, "PEOPLEGRAPH_SHARED_URL: must be like"),
+        (
+            {"SHARED_URL": "rediss://:secret@x/0?ssl_cert_reqs=none", "SHARED_KEY": KEY},
+            "PEOPLEGRAPH_SHARED_URL: has an option that it may not have; with rediss:// there may be: ssl_",
+        ),
+        (
+            {"SHARED_URL": "redis://:secret@x/0?socket_timeout=1", "SHARED_KEY": KEY},
+            "PEOPLEGRAPH_SHARED_URL: has an option that it may not have; with redis:// there may be: none",
+        ),
+        ({"SHARED_KEY": "secret"}, "PEOPLEGRAPH_SHARED_KEY: must be 32 random bytes in base64, as `openssl rand"),
+        ({"SHARED_GROUP": "secret group"}, "PEOPLEGRAPH_SHARED_GROUP: String should match pattern"),
         ({"CONFIG": "nowhere.toml"}, "PEOPLEGRAPH_CONFIG: there is no file nowhere.toml"),
     ],
 )
@@ -135,6 +152,22 @@ def test_urls_that_are_fine(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
     assert Settings.load().rpm.url == url.rstrip("/")
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://x",
+        "redis://x:1/",
+        "redis://user:pass@x:1/15",
+        "rediss://x/0?ssl_ca_certs=/a&ssl_certfile=/b&ssl_keyfile=/c",
+        "unix:///run/valkey.sock?db=1",
+    ],
+)
+def test_stores_that_are_fine(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    """A store is at an address, with or without TLS, or on this machine."""
+    put(monkeypatch, **RPM, SHARED_URL=url, SHARED_KEY=KEY)
+    assert Settings.load().shared.url.get_secret_value() == url
+
+
 def test_a_callers_credential_needs_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
     """With `caller` the gateway needs no key of its own."""
     put(monkeypatch, RPM_URL="https://rpm.example", RPM_CREDENTIAL="caller")
@@ -169,6 +202,8 @@ def test_misspelled_variables_are_noticed(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 VALUES = {
+    "SHARED_URL": "redis://store.example:6379/0",
+    "SHARED_KEY": KEY,
     "URL": "https://x.example",
     "JWT_ISSUER": "https://x.example",
     "JWKS_FILE": "",
@@ -205,7 +240,7 @@ def test_every_setting_can_be_set_in_the_environment(monkeypatch: pytest.MonkeyP
         for other in values:
             monkeypatch.delenv(f"PEOPLEGRAPH_{other}")
         put(monkeypatch, **(RPM | {"DISPUTES_TENANT_ID": "1", name: value}))
-        if not name.startswith(("JWT_", "COLLECTIONS_URL", "DISPUTES_URL")):
+        if not name.startswith(("JWT_", "COLLECTIONS_URL", "DISPUTES_URL", "SHARED_URL")):
             Settings.load()
         put(monkeypatch, **values)
 

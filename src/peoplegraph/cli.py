@@ -252,7 +252,7 @@ def api_key(
 
 @app.command()
 def doctor() -> None:
-    """Check the settings, and reach each system with a harmless read; exit code 1 if one fails."""
+    """Check the settings, and reach each system with a harmless read, and the store; exit code 1 if one fails."""
     settings = Settings.load()
     check_files(settings)
     healthy = asyncio.run(_doctor(settings))
@@ -262,7 +262,7 @@ def doctor() -> None:
 async def _doctor(settings: Settings) -> bool:
     healthy = True
     with working("Reaching the systems") as tell:
-        async for finding in examine(settings, lambda system: tell(f"Reaching {system.title}")):
+        async for finding in examine(settings, lambda what: tell(f"Reaching {what}")):
             _print(str(finding))
             healthy = healthy and finding.healthy is not False
     return healthy

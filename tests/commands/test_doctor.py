@@ -6,8 +6,9 @@ import ssl
 import pytest
 import trustme
 
-from peoplegraph.commands.doctor import examine
+from peoplegraph.commands.doctor import STORE, examine
 from peoplegraph.sandbox import Blocks, Sandbox
+from peoplegraph.systems import System
 from tests.gateway import settings_for
 from tests.scripted import http, scripted
 
@@ -15,7 +16,8 @@ from tests.scripted import http, scripted
 async def findings(blocks: Blocks, **overrides: object) -> dict[str, str]:
     """Return what is found, by system."""
     settings = settings_for(blocks, **overrides)
-    return {finding.system.name: str(finding) async for finding in examine(settings)}
+    names = {system.title: system.name for system in System} | {STORE: "STORE"}
+    return {names[finding.about]: str(finding) async for finding in examine(settings)}
 
 
 async def test_all_is_well(blocks: Blocks, sandbox: Sandbox) -> None:

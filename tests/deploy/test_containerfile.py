@@ -4,6 +4,7 @@ import asyncio
 import os
 import re
 import sys
+import tomllib
 
 from tests.deploy.containerfile import CONTAINERFILE, ROOT, environment, health_check, instruction, instructions
 from tests.observe.processes import free_port, serving
@@ -47,6 +48,15 @@ def test_the_environment_finds_its_python() -> None:
     """It is copied from a stage of the same base, whichever was asked for."""
     assert re.findall(r"^FROM (\S+)", TEXT, re.MULTILINE) == ["${NODE}", "${BASE}", "${BASE}"]
     assert re.search(r"^ARG BASE=python:3\.\d+-slim$", TEXT, re.MULTILINE)
+
+
+def test_the_image_has_every_extra() -> None:
+    """Whatever a setting may need is there; what tests and lints is not."""
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"][
+        "optional-dependencies"
+    ]
+    (given,) = re.findall(r"^ARG EXTRAS=(\S+)$", TEXT, re.MULTILINE)
+    assert set(given.split(",")) == extras.keys() - {"test", "lint"}
 
 
 def test_the_last_stage_runs_nothing_and_hears_signals() -> None:

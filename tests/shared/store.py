@@ -21,10 +21,11 @@ KEY = b64encode(bytes(range(32))).decode()
 class Store:
     """The process, on a TCP port of loopback; nothing of it is on a disk."""
 
-    def __init__(self, port: int, folder: Path) -> None:
+    def __init__(self, port: int, folder: Path, *options: str) -> None:
         self.port = port
         self.url = f"redis://127.0.0.1:{port}/0"
         self._folder = folder
+        self._options = options
         self._process: Process | None = None
 
     @property
@@ -37,7 +38,7 @@ class Store:
         assert SERVER is not None, "neither valkey-server nor redis-server is installed"
         options = ("--bind", "127.0.0.1", "--port", str(self.port), "--save", "", "--appendonly", "no")
         self._process = await asyncio.create_subprocess_exec(
-            SERVER, *options, "--dir", str(self._folder), stdout=DEVNULL, stderr=DEVNULL
+            SERVER, *options, *self._options, "--dir", str(self._folder), stdout=DEVNULL, stderr=DEVNULL
         )
         async with asyncio.timeout(30):
             while True:
@@ -78,11 +79,11 @@ class Store:
 
 
 @asynccontextmanager
-async def running_store(folder: Path) -> AsyncIterator[Store]:
-    """Run one until the block ends."""
+async def running_store(folder: Path, *options: str) -> AsyncIterator[Store]:
+    """Run one until the block ends, with options of its own."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    store = Store(port, folder)
+    store = Store(port, folder, *options)
     await store.start()
     try:
         yield store

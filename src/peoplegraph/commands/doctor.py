@@ -1,4 +1,4 @@
-"""`peoplegraph doctor`: reaches each system with a harmless read, and says in plain words what is wrong."""
+"""`peoplegraph doctor`: reaches each system with a harmless read, and the store, and says what is wrong."""
 
 import asyncio
 import socket
@@ -10,8 +10,9 @@ from peoplegraph.backends import BACKENDS
 from peoplegraph.context import own_context
 from peoplegraph.errors import UpstreamError
 from peoplegraph.settings import PREFIX, CredentialMode, Settings
-from peoplegraph.systems import System
 from peoplegraph.upstream import build_engine
+
+STORE = "Shared store"
 
 _HINTS = {
     "UPSTREAM_UNAVAILABLE": "It may be down for the moment: try again.",
@@ -25,49 +26,53 @@ _HINTS = {
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What was found out about one system; `healthy` is None where nothing could be."""
+    """What was found out about one system, or the shared store; `healthy` is None where nothing could be."""
 
-    system: System
+    about: str
     healthy: bool | None
     text: str
 
     def __str__(self) -> str:
         mark = {True: "ok", False: "FAILED", None: "skipped"}[self.healthy]
-        return f"{self.system.title}: {mark}: {self.text}"
+        return f"{self.about}: {mark}: {self.text}"
 
 
-async def examine(
-    settings: Settings, begins: Callable[[System], object] = lambda _: None
-) -> AsyncIterator[Finding]:
-    """Yield a finding for each system; one read is made of each, never again, and none where it has no URL.
+async def examine(settings: Settings, begins: Callable[[str], object] = lambda _: None) -> AsyncIterator[Finding]:
+    """Yield a finding for each system, and for the store if there is to be one.
 
-    `begins` is told of each read beforehand.
+    One read is made of each system, never again, and none where it has no URL. `begins` is told of each beforehand.
     """
     async with build_engine(settings) as engine:
         loop = asyncio.get_running_loop()
         for backend in BACKENDS:
             system = backend.system
             if system not in settings.configured:
-                yield Finding(system, None, f"{PREFIX}{system.name}_URL is not set")
+                yield Finding(system.title, None, f"{PREFIX}{system.name}_URL is not set")
                 continue
             if settings.system(system).credential is CredentialMode.CALLER:
-                yield Finding(system, None, "it is called with the caller's own credential, and there is no caller")
+                why = "it is called with the caller's own credential, and there is no caller"
+                yield Finding(system.title, None, why)
                 continue
             context = own_context("doctor", BACKENDS, settings, engine.send)
             began = loop.time()
-            begins(system)
+            begins(system.title)
             try:
                 await backend.check(context)
             except UpstreamError as error:
-                hint = _reason(error) or _HINTS.get(error.code, "")
+                hint = reason(error) or _HINTS.get(error.code, "")
                 hint = hint.format(prefix=f"{PREFIX}{system.name}_")
-                yield Finding(system, False, f"{error}. {hint}".strip())  # noqa: FBT003
+                yield Finding(system.title, False, f"{error}. {hint}".strip())  # noqa: FBT003
             else:
-                yield Finding(system, True, f"answered in {(loop.time() - began) * 1000:.0f} ms")  # noqa: FBT003
+                yield Finding(system.title, True, f"answered in {(loop.time() - began) * 1000:.0f} ms")  # noqa: FBT003
+    if settings.shared.is_on:
+        from peoplegraph.commands.store import examine_store  # noqa: PLC0415  # an extra
+
+        begins(STORE)
+        yield Finding(STORE, *await examine_store(settings))
 
 
-def _reason(error: BaseException) -> str | None:
-    """Say why a system cannot be reached, from what the operating system and TLS said of it."""
+def reason(error: BaseException) -> str | None:
+    """Say why something cannot be reached, from what the operating system and TLS said of it."""
     cause: BaseException | None = error
     while cause is not None:
         match cause:

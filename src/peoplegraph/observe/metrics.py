@@ -80,11 +80,16 @@ CACHE_BYTES = Gauge("peoplegraph_cache_bytes", "Memory of kept answers, roughly.
 CACHE_ENTRIES = Gauge("peoplegraph_cache_entries", "Kept answers.", multiprocess_mode="livesum")
 GROUP_UP = Gauge(
     "peoplegraph_group_up",
-    "Processes that share a store with others, and have it; there are none where none is set.",
+    "Processes that share a store with others, and have it; 0 where none is set.",
+    multiprocess_mode="livesum",
+)
+GROUP_DOWN = Gauge(
+    "peoplegraph_group_down",
+    "Processes that are to share a store with others, and do not have it; 0 where none is set.",
     multiprocess_mode="livesum",
 )
 GROUP_MEMBERS = Gauge(
-    "peoplegraph_group_members", "Gateways that share a store, this one among them.", multiprocess_mode="livemax"
+    "peoplegraph_group_members", "Processes that share the store, of all gateways.", multiprocess_mode="livemax"
 )
 GROUP_LOSSES = Counter("peoplegraph_group_losses", "How often the shared store was lost.")
 GROUP_WRITE_SECONDS = Histogram(

@@ -1,13 +1,22 @@
 """The part of the settings that says where gateways keep what they share."""
 
 import binascii
+import re
 from base64 import b64decode
 from typing import Annotated
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 KEY_BYTES = 32
+
+_DATABASE = re.compile(r"|/[0-9]*")
+_OPTIONS = {
+    "redis": frozenset[str](),
+    "rediss": frozenset({"ssl_ca_certs", "ssl_certfile", "ssl_keyfile"}),
+    "unix": frozenset({"db"}),
+}
+"""What may stand behind a URL's question mark: nothing that has the client wait, ask again or trust anybody."""
 
 
 def _store_url(secret: SecretStr) -> SecretStr:
@@ -17,11 +26,17 @@ def _store_url(secret: SecretStr) -> SecretStr:
         return secret
     try:
         url = urlsplit(text)
-        has_place = bool(url.path if url.scheme == "unix" else url.hostname) and (url.port != 0)
+        is_file = url.scheme == "unix"
+        has_place = bool(url.path if is_file else url.hostname) and (url.port != 0)
+        has_place = has_place and bool(is_file or _DATABASE.fullmatch(url.path))
+        options = {name for name, _ in parse_qsl(url.query, keep_blank_values=True)}
     except ValueError:
         has_place = False
     if not has_place or url.scheme not in {"redis", "rediss", "unix"}:
         raise ValueError("must be like redis://host:6379/0, rediss://host:6379/0 (TLS) or unix:///path")
+    if not options <= _OPTIONS[url.scheme]:
+        may = ", ".join(sorted(_OPTIONS[url.scheme])) or "none"
+        raise ValueError(f"has an option that it may not have; with {url.scheme}:// there may be: {may}")
     return secret
 
 

@@ -48,7 +48,9 @@ class Shared:
 
     def sample(self) -> None:
         """Set the gauges."""
-        metrics.GROUP_UP.set(self.group.joined.is_set())
+        is_up = self.group.joined.is_set()
+        metrics.GROUP_UP.set(is_up)
+        metrics.GROUP_DOWN.set(not is_up)
         metrics.GROUP_MEMBERS.set(self.group.members)
 
     @asynccontextmanager

@@ -22,6 +22,7 @@ from peoplegraph.shared.budget import Budget
 from peoplegraph.shared.keys import Keys, new_version
 from peoplegraph.shared.link import FAILURES, Argument, Down, Ear, Line, Script, connected, reasons
 from peoplegraph.shared.seal import Seal, Unreadable
+from peoplegraph.shared.server import Server
 from peoplegraph.systems import System
 from peoplegraph.upstream.call import Write
 
@@ -349,10 +350,9 @@ class Group:
 
 async def _server(line: Line) -> str:
     """Return which process serves the store, and tell if it may drop what must not be dropped alone."""
-    info = (await line.ask("INFO")).decode()
-    fields = dict(row.split(":", 1) for row in info.split("\r\n") if ":" in row)
-    if fields.get("redis_mode") == "cluster":
-        raise Down("it is a cluster, and its shards know nothing of each other's writes: use one primary")
-    if fields.get("maxmemory_policy", "").startswith("allkeys") and fields.get("maxmemory") != "0":
-        log.warning("the shared store may drop who is in the group: set its maxmemory-policy to volatile-lru")
-    return str(fields.get("run_id", ""))
+    server = Server.of((await line.ask("INFO")).decode())
+    if server.unfit:
+        raise Down(server.unfit)
+    if server.risk:
+        log.warning("the shared store has a risk: %s", server.risk)
+    return server.run

@@ -15,7 +15,7 @@ from redis.asyncio import ConnectionPool
 from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 CONNECT_TIMEOUT_S = 2.0
 
@@ -129,7 +129,9 @@ class Line:
             if isinstance(answer, ResponseError):
                 refused = Down(f"the store refuses: {answer}")
                 future.set_exception(refused)
-                if str(answer).startswith("NOSCRIPT"):
+                if isinstance(
+                    answer, NoScriptError
+                ):  # the store forgot them all: they are loaded with a new connection
                     raise refused
             else:
                 future.set_result(answer)
@@ -189,8 +191,11 @@ async def connected(url: str) -> AsyncIterator[tuple[Line, Ear]]:
     )
     commands, events = (pool.make_connection() for _ in range(2))  # type: ignore[no-untyped-call]
     try:
-        await commands.connect()
-        await events.connect()
+        async with asyncio.timeout(
+            CONNECT_TIMEOUT_S
+        ):  # what is said to begin with, too: its answer has no time else
+            await commands.connect()
+            await events.connect()
         yield Line(commands), Ear(events)
     finally:
         for connection in (commands, events):
