@@ -83,6 +83,20 @@ def total(found: Mapping[str, float], name: str, *labels: str) -> float:
     return sum(v for k, v in found.items() if k.partition("{")[0] == name and all(text in k for text in labels))
 
 
+def are_together(urls: list[str]) -> bool:
+    """Whether gateways that share a store know of each other."""
+    return all(total(metrics(url), "peoplegraph_group_members") == len(urls) for url in urls)
+
+
+def wait_until_together(urls: list[str]) -> None:
+    """Wait until gateways that share a store know of each other."""
+    until = time.monotonic() + READY_S
+    while not are_together(urls):
+        if time.monotonic() > until:
+            sys.exit("the gateways do not find each other")
+        time.sleep(0.1)
+
+
 def free_port() -> int:
     """Return a port of loopback that nobody listens on."""
     with socket.create_server(("127.0.0.1", 0)) as listener:

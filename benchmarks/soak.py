@@ -2,10 +2,10 @@
 
     python benchmarks/soak.py [--minutes 20] [--per-s 40] [--alone] [--seed 1]
 
-The three emulated systems fail in turns; Valkey, if there is one (`--alone` does without), hangs, dies, and is empty
-when it is back. An answer has the right data for the key asked for, or a documented error of a system that has a fault
-or had one some seconds ago. What was written through one gateway is read through all at once. In the end nothing has
-grown, and nothing is left open. Exit code 1 where something was wrong.
+The emulated systems fail in turns; Valkey (`--alone` does without) hangs, dies, and comes back empty. An answer has
+the right data for the key asked for, or a documented error of a system that fails or did so some seconds ago. What
+was written through one gateway is read through all at once. In the end nothing has grown, and nothing is left open.
+Exit code 1 where something was wrong.
 """
 
 import argparse
@@ -32,6 +32,7 @@ from client import Client, steadily
 from processes import (
     COMMAND,
     Valkey,
+    are_together,
     free_port,
     gateway,
     metrics,
@@ -42,7 +43,7 @@ from processes import (
     wait_until_ready,
 )
 from truth import Place, Question, Truth, differences
-from weather import Weather, disturb
+from weather import Weather
 
 GATEWAYS = 2
 TTL_S = 2.0
@@ -129,7 +130,7 @@ class Soak:
             register.failed(title, unknown=not codes <= NOT_DONE or not codes)
             self._notes.counts[f"writes: {' '.join(sorted(codes)) or 'no answer'}"] += 1
             return
-        register.done(title, everywhere if self._shared else [gateway])
+        register.done(title, gateway, everywhere if self._shared else [gateway])
         self._notes.counts["writes: done"] += 1
         self._notes.counts["reads of what was just written"] += sum(map(register.is_strict, everywhere))
         await asyncio.gather(*(self.read(each, self.truth.of(kind, key)) for each in everywhere))
@@ -157,8 +158,9 @@ class Soak:
             self._notes.counts[f"errors: {code}"] += 1
             if not self._notes.weather.may_be(code, system, began, ended, writes=writes):
                 self._notes.complain(f"{name}: {code} of {system or 'nobody'}: {each['message']}")
-        for difference in differences(answer["data"], question.expected, failed, may_be):
-            self._notes.complain(f"{name} after {ended - began:.2f} s: {difference}")
+        for place, difference in differences(answer["data"], question.expected, failed, may_be):
+            register = question.titles.get(place, "")
+            self._notes.complain(f"{name} after {ended - began:.2f} s: {place} {difference} {register}")
         return answer["data"], codes
 
     def close(self) -> None:
@@ -183,7 +185,9 @@ def running(*, shared: bool) -> Iterator[Setup]:
     """Start the emulated systems, Valkey if it is wanted, and the gateways over them."""
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        sandbox = stack.enter_context(started([COMMAND, "sandbox", "--port", "0"], stdout=subprocess.PIPE))
+        said = stack.enter_context((folder / "sandbox.log").open("wb"))  # what a fault cuts off is an error there
+        command = [COMMAND, "sandbox", "--port", "0"]
+        sandbox = stack.enter_context(started(command, stdout=subprocess.PIPE, stderr=said))
         settings, control_url = read_settings(sandbox)
         settings |= {f"{name}_CACHE_TTL_S": str(TTL_S) for name in ("COLLECTIONS", "DISPUTES", "RPM")}
         settings |= {"DEADLINE_S": str(DEADLINE_S)}
@@ -221,7 +225,7 @@ async def soak(setup: Setup, seconds: float, per_s: float, dice: random.Random) 
     print(f"at rest: {told(setup)}", flush=True)
     happening = [asyncio.create_task(notes.weather.run()), asyncio.create_task(watch(setup, notes))]
     if setup.valkey is not None:
-        happening.append(asyncio.create_task(disturb(setup.valkey)))
+        happening.append(asyncio.create_task(notes.weather.disturb(setup.valkey)))
     await steadily(asking.ask, per_s, seconds)
     for task in happening:
         task.cancel()
@@ -254,7 +258,9 @@ async def settle(setup: Setup, notes: Notes, before: list[int] | None) -> None:
 
 
 def open_still(setup: Setup, before: list[int] | None) -> Iterator[str]:
-    """Return what is not yet closed: calls, and sockets beside those that were there before."""
+    """Return what is not as it should be: calls under way, sockets that were not there before, gateways apart."""
+    if setup.valkey is not None and not are_together(setup.urls):
+        yield "the gateways do not find each other"
     for number, (process, url) in enumerate(zip(setup.gateways, setup.urls, strict=True)):
         found = metrics(url)
         for name in ("slots_in_use", "calls_waiting"):

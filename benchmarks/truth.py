@@ -52,12 +52,13 @@ class Register:
         self._may_be = [{title} for _ in range(gateways)]
         self._lag_s = lag_s
         self._settles: dict[int, float] = {}
-        self._last = title
+        self._last, self._through, self._done_at = title, -1, 0.0
         self._readers: list[set[str]] = []
         self.is_being_written = False
 
     def __repr__(self) -> str:
-        return f"<Register {self._may_be}>"
+        ago_s = time.monotonic() - self._done_at
+        return f"<Register {self._last}, written {ago_s:.2f} s ago through gateway {self._through}>"
 
     def begin(self, title: str) -> None:
         """Take note that a write begins: what reads under way find may be old or new."""
@@ -66,11 +67,11 @@ class Register:
         for titles in (*self._may_be, *self._readers):
             titles.add(title)
 
-    def done(self, title: str, fresh: Iterable[int]) -> None:
+    def done(self, title: str, through: int, fresh: Iterable[int]) -> None:
         """Take note that a write was answered: these gateways find nothing else from now on, the others later."""
         self.is_being_written = False
-        self._last = title
-        later = time.monotonic() + self._lag_s
+        self._last, self._through, self._done_at = title, through, time.monotonic()
+        later = self._done_at + self._lag_s
         self._settles = dict.fromkeys(range(len(self._may_be)), later) | dict.fromkeys(fresh, 0.0)
         self._settle()
 
@@ -216,11 +217,11 @@ def _assignee(row: dict[str, Any]) -> dict[str, Any]:
 
 def differences(
     found: Any, expected: Any, failed: set[Place], may_be: Mapping[Place, set[str]], path: Place = ()
-) -> Iterator[str]:
-    """Return where data is not as expected; null stands for what failed, a title is one of those that it may be."""
+) -> Iterator[tuple[Place, str]]:
+    """Return where data is not as expected, and how: what failed is null, a title may be one of several."""
     if found is None and expected is not None:
         if not any(error[: len(path)] == path for error in failed):
-            yield f"{path} is null, and no error says why"
+            yield path, "is null, and no error says why"
     elif isinstance(expected, dict) and isinstance(found, dict) and found.keys() == expected.keys():
         for name, value in expected.items():
             yield from differences(found[name], value, failed, may_be, (*path, name))
@@ -228,4 +229,4 @@ def differences(
         for index, value in enumerate(expected):
             yield from differences(found[index], value, failed, may_be, (*path, index))
     elif found not in list(may_be.get(path, (expected,))):
-        yield f"{path} is {found!r}, not {' or '.join(map(repr, may_be.get(path, (expected,))))}"
+        yield path, f"is {found!r}, not {' or '.join(map(repr, may_be.get(path, (expected,))))}"

@@ -60,10 +60,14 @@ class Weather:
     def __init__(self, control_url: str) -> None:
         self._control_url = control_url
         self.spells: list[Spell] = []
+        self._valkey = ("", 0.0)
+        """How Valkey is, and since when."""
 
     def __str__(self) -> str:
         now = time.monotonic()
-        return " ".join(f"{s.system}:{s.kind}" for s in self.spells if s.meets(now, now)) or "calm"
+        faults = [f"{s.system}:{s.kind}" for s in self.spells if s.meets(now, now)] or ["calm"]
+        state, since = self._valkey
+        return " ".join([*faults, f"Valkey {state} for {now - since:.1f} s"] if state else faults)
 
     async def run(self) -> None:
         """Let a fault strike each system, then none, then others, until cancelled."""
@@ -76,6 +80,28 @@ class Weather:
             await asyncio.sleep(ON_S)
             await self.clear()
             await asyncio.sleep(CALM_S)
+
+    async def disturb(self, valkey: Valkey) -> None:
+        """Let Valkey hang, go on, die and come back empty, until cancelled; it is well behind that."""
+        try:
+            while True:
+                self._valkey = "well", time.monotonic()
+                await asyncio.sleep(HEALTHY_S)
+                self._valkey = "hangs", time.monotonic()
+                valkey.pause()
+                await asyncio.sleep(HANGS_S)
+                valkey.resume()
+                self._valkey = "goes on", time.monotonic()
+                await asyncio.sleep(HEALTHY_S)
+                self._valkey = "dead", time.monotonic()
+                valkey.kill()
+                await asyncio.sleep(DEAD_S)
+                await asyncio.to_thread(valkey.start)
+        finally:
+            if valkey.is_running:
+                valkey.resume()
+            else:
+                valkey.start()
 
     async def clear(self) -> None:
         """Switch all faults off."""
@@ -100,22 +126,3 @@ class Weather:
                 assert reply.status == 200
 
         await asyncio.to_thread(switch)
-
-
-async def disturb(valkey: Valkey) -> None:
-    """Let Valkey hang, go on, die and come back empty, until cancelled; it is well behind that."""
-    try:
-        while True:
-            await asyncio.sleep(HEALTHY_S)
-            valkey.pause()
-            await asyncio.sleep(HANGS_S)
-            valkey.resume()
-            await asyncio.sleep(HEALTHY_S)
-            valkey.kill()
-            await asyncio.sleep(DEAD_S)
-            await asyncio.to_thread(valkey.start)
-    finally:
-        if valkey.is_running:
-            valkey.resume()
-        else:
-            valkey.start()
