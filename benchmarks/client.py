@@ -27,7 +27,7 @@ class Connection(asyncio.Protocol):
         self.idle_since = 0.0
         self.is_open = True
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+    def connection_made(self, transport: Any) -> None:
         """Keep the transport."""
         self._transport = transport
 

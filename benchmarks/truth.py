@@ -24,14 +24,14 @@ JOIN = f"""query Join($r: [String!]!) {{ representatives(references: $r) {{
   {REPRESENTATIVE} supervisor {{ reference name }} assignee {{ assigneeId email }} }} }}"""
 OF_REP = f"query Rep($r: Int!) {{ rep(by: {{ repId: $r }}) {{ {REP} }} }}"
 OF_ASSIGNEE = f"query Assignee($r: String!) {{ assignee(by: {{ assigneeId: $r }}) {{ {ASSIGNEE} }} }}"
-LIST = f"{{ assignees(first: 200) {{ nodes {{ {ASSIGNEE} }} }} }}"
+LIST = f"query List {{ assignees(first: 200) {{ nodes {{ {ASSIGNEE} }} }} }}"
 WRITES = {
-    "representative": f"""mutation Write($r: String!, $t: String) {{
+    "representative": f"""mutation WriteRepresentative($r: String!, $t: String) {{
       write: updateRepresentative(reference: $r, input: {{ title: $t }}) {{
         record: representative {{ {REPRESENTATIVE} }} errors {{ message }} }} }}""",
-    "rep": f"""mutation Write($r: Int!, $t: String) {{ write: updateRep(repId: $r, input: {{ title: $t }}) {{
+    "rep": f"""mutation WriteRep($r: Int!, $t: String) {{ write: updateRep(repId: $r, input: {{ title: $t }}) {{
         record: rep {{ {REP} }} errors {{ message }} }} }}""",
-    "assignee": f"""mutation Write($r: String!, $t: String) {{
+    "assignee": f"""mutation WriteAssignee($r: String!, $t: String) {{
       write: updateAssignee(by: {{ assigneeId: $r }}, input: {{ title: $t }}) {{
         record: assignee {{ {ASSIGNEE} }} errors {{ message }} }} }}""",
 }
@@ -114,6 +114,9 @@ class Question:
     titles: dict[Place, Register] = field(default_factory=dict)
     """By the path at which each stands."""
 
+    def __str__(self) -> str:
+        return f"{self.query.split('(')[0].split('{')[0].strip()} {json.dumps(self.variables)}"
+
     @property
     def body(self) -> bytes:
         """The request's body."""
@@ -148,10 +151,10 @@ class Truth:
     def question(self) -> Question:
         """Return something to read, by chance."""
         dice = self._dice.random()
-        if dice < 0.04:
+        if dice < 0.02:
             rows = list(self._records["assignee"].values())[:200]
             return self._named(Question(LIST, {}, {"assignees": {"nodes": rows}}), ("assignees", "nodes"), rows)
-        if dice < 0.2:
+        if dice < 0.12:
             references = self._dice.sample(list(self._records["representative"]), 5)
             rows = [self._joined(reference) for reference in references]
             asked = Question(JOIN, {"r": references}, {"representatives": rows})

@@ -24,6 +24,10 @@ FAULTS = (
     "error,status=502,rate=0.3",
 )
 SYSTEMS = ("COLLECTIONS", "DISPUTES", "RPM")
+EVERY = "EVERY SYSTEM"
+STARVED_S = 0.5
+"""How late the emulated systems may be by themselves: where the machine is too busy for them, calls time out."""
+
 ON_S = 8.0
 GRACE_S = 12.0
 """How long errors may come when a fault is over: a circuit breaker opens for 5 s, and then once at most for 10."""
@@ -103,6 +107,15 @@ class Weather:
             else:
                 valkey.start()
 
+    async def watch(self) -> None:
+        """Take note of each time when the machine is too busy for the emulated systems, until cancelled."""
+        while True:
+            began = time.monotonic()
+            await asyncio.to_thread(self._ask)
+            if (now := time.monotonic()) > began + STARVED_S:
+                self.spells.append(Spell(EVERY, "starved", began, now))
+            await asyncio.sleep(STARVED_S)
+
     async def clear(self) -> None:
         """Switch all faults off."""
         await self._switch([])
@@ -114,15 +127,15 @@ class Weather:
         met = [spell for spell in self.spells if spell.meets(began, ended)]
         if code == TIMEOUT and any(spell.kind in SLOW for spell in met):
             return True
-        kinds = [spell.kind for spell in met if spell.system == system]
+        kinds = [spell.kind for spell in met if spell.system in {system, EVERY}]
         unknown = {"UPSTREAM_OUTCOME_UNKNOWN"} if writes else set()
         return bool(kinds) and code in {UNAVAILABLE, TIMEOUT, *unknown, *(CODES.get(k, "") for k in kinds)}
 
     async def _switch(self, faults: list[str]) -> None:
-        request = urllib.request.Request(self._control_url, json.dumps(faults).encode(), method="PUT")
+        await asyncio.to_thread(self._ask, json.dumps(faults).encode())
 
-        def switch() -> None:
-            with urllib.request.urlopen(request, timeout=30) as reply:
-                assert reply.status == 200
-
-        await asyncio.to_thread(switch)
+    def _ask(self, faults: bytes | None = None) -> None:
+        """Have the switch of the faults answer, and switch them if they are given."""
+        request = urllib.request.Request(self._control_url, faults, method="PUT" if faults else "GET")
+        with urllib.request.urlopen(request, timeout=60) as reply:
+            assert reply.status == 200
