@@ -308,7 +308,8 @@ def judge_memory(notes: Notes) -> None:
     for number, series in enumerate(zip(*notes.memory, strict=True)):
         width = max(3, len(series) // 20)
         warm, last = statistics.median(series[warm_at : warm_at + width]), statistics.median(series[-width:])
-        print(f"gateway {number}: {series[0]:.1f} MB, warm {warm:.1f}, last {last:.1f}, {max(series):.1f} at most")
+        parts = (statistics.median(series[at : at + width]) for at in range(0, len(series) - width + 1, width))
+        print(f"gateway {number}, MB: {' '.join(f'{part:.1f}' for part in parts)}; {max(series):.1f} at most")
         if last > warm + GROWTH_MB:
             notes.complain(f"gateway {number} grew from {warm:.1f} to {last:.1f} MB, more than {GROWTH_MB:g}")
 
