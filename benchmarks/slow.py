@@ -7,6 +7,7 @@ import asyncio
 import json
 import re
 import sys
+import time
 
 import uvloop
 from workloads import answers
@@ -38,8 +39,8 @@ class Upstream:
         self._at_once -= path.startswith(COLLECTIONS)
 
     def status(self) -> bytes:
-        """Return how many calls there were, and the most to Collections at once since this was last asked."""
-        told = {"served": self._served, "most_at_once": self._most}
+        """Return how many calls there were, the most to Collections at once since this was last asked, and its CPU."""
+        told = {"served": self._served, "most_at_once": self._most, "cpu_s": time.process_time()}
         self._most = self._at_once
         return json.dumps(told).encode()
 

@@ -172,8 +172,8 @@ def wait_for(url: str) -> None:
     sys.exit(f"{url} does not answer")
 
 
-def slow_status(url: str) -> dict[str, int]:
-    """Return what the slow upstream has been asked: `served`, and `most_at_once` since this was last called."""
+def slow_status(url: str) -> dict[str, float]:
+    """Return what the slow upstream has been asked, and its CPU: see `slow.Upstream.status`."""
     with urllib.request.urlopen(f"{url}/status", timeout=30) as response:
         return dict(json.load(response))
 
