@@ -39,7 +39,7 @@ class Upstream:
         self._at_once -= path.startswith(COLLECTIONS)
 
     def status(self) -> bytes:
-        """Return how many calls there were, the most to Collections at once since this was last asked, and its CPU."""
+        """Return how many calls there were, the most to Collections at once since the last time, and its CPU."""
         told = {"served": self._served, "most_at_once": self._most, "cpu_s": time.process_time()}
         self._most = self._at_once
         return json.dumps(told).encode()

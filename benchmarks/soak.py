@@ -322,7 +322,7 @@ def end(setup: Setup, notes: Notes) -> None:
             notes.complain(f"gateway {number} ended with {code}")
         for line in log.read_text().splitlines():
             if re.search(r'Traceback|"level": ?"(error|critical)"|never retrieved|was destroyed', line):
-                notes.complain(f"gateway {number} logged {line[:1000]}")
+                notes.complain(f"gateway {number} logged {line[:200]} … {line[-1500:]}")
 
 
 def main() -> None:
