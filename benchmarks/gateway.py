@@ -25,7 +25,8 @@ from pathlib import Path
 from typing import Any
 
 from peers.libc import tailcall
-from workloads import TENANT, bodies, served, slow_upstream, started, upstream
+from processes import cpu_s, resident_mb, started
+from workloads import TENANT, bodies, served, slow_upstream, upstream
 
 HERE = Path(__file__).parent
 WORKLOADS = ("A same", "A", "B", "C")
@@ -182,17 +183,6 @@ def ask(body: str) -> Any:
             sys.exit(f"{body[:200]}: {str(answer)[:1000]}")
         return answer["data"]
     sys.exit("nobody answers")
-
-
-def cpu_s(pid: int) -> float:
-    """Return the seconds of CPU that a process and its threads have had."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(") ", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def resident_mb(pid: int) -> float:
-    """Return the memory that a process has."""
-    return int(re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{pid}/status").read_text())[1]) / 1024  # type: ignore[index]
 
 
 def milliseconds(text: str) -> float:

@@ -10,12 +10,12 @@ import re
 import sys
 import tempfile
 import time
-import urllib.request
 from pathlib import Path
 
+from processes import cpu_s, is_ready, resident_mb
 from workloads import TENANT, upstream
 
-from gateway import PORT, UPSTREAM_PORT, Contender, ask, cpu_s, load, resident_mb
+from gateway import PORT, UPSTREAM_PORT, Contender, ask, load
 
 OFF = {"COLLECTIONS_CACHE_TTL_S": "0", "DISPUTES_CACHE_TTL_S": "0", "SHARE_CALLS": "0", "SHARE_OPERATIONS": "0"}
 """No answer is kept, and nothing shared: every request makes its calls."""
@@ -53,7 +53,7 @@ def begin(chosen: Contender) -> None:
     """Print how long it takes to be ready, the CPU for that, and the memory when nobody has asked yet."""
     began = time.monotonic()
     with chosen.running() as process:
-        while not is_ready():
+        while not is_ready(f"http://127.0.0.1:{PORT}"):
             time.sleep(0.01)
         took_s = time.monotonic() - began
         print(
@@ -62,15 +62,6 @@ def begin(chosen: Contender) -> None:
         before = cpu_s(process.pid)
         time.sleep(20)
         print(f"idle: {(cpu_s(process.pid) - before) / 20 * 1000:.1f} m of CPU, {resident_mb(process.pid):.0f} MB")
-
-
-def is_ready() -> bool:
-    """Ask whether it is ready."""
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{PORT}/readyz", timeout=5) as reply:
-            return bool(reply.status == 200)
-    except OSError:
-        return False
 
 
 def row(chosen: Contender, name: str, workload: str, at_once: int, seconds: float) -> None:

@@ -1,10 +1,10 @@
 """What the gateways are asked, and the constant upstream that answers them: nginx over files."""
 
 import contextlib
+import itertools
 import json
 import random
 import shutil
-import subprocess
 import sys
 import time
 import urllib.request
@@ -13,12 +13,16 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from processes import started
+
 POINT = "query ($r: String!) { representative(reference: $r) { reference name email phone title } }"
 LIST = """{ assignees(first: 200) { nodes {
   assigneeId firstName lastName email title active isDefault departmentId officePhone timezone
   address { city state zip } } } }"""
 JOIN = """query ($r: [String!]!) { representatives(references: $r) {
   reference name supervisor { reference name } assignee { assigneeId email } } }"""
+WRITE = """mutation ($r: String!, $t: String) { updateRepresentative(reference: $r, input: { title: $t }) {
+  representative { reference title } errors { message } } }"""
 FIELDS = "{ reference name supervisor { reference name } assignee { assigneeId email } }"
 ALIASED = "query ({}) {{ {} }}".format(
     " ".join(f"$r{i}: String!" for i in range(20)),
@@ -70,8 +74,31 @@ def bodies(workload: str, count: int = 400, *, aliases: bool = False, distinct: 
     return [json.dumps(body) for body in asked]
 
 
-def answers() -> dict[str, str]:
-    """Return what the systems answer, by path, from the emulated ones."""
+def mixed(count: int, records: int, writes: float = 0.02) -> list[str]:
+    """Return request bodies as a gateway may meet them: of many records some are asked for far more than others.
+
+    One in ten is C, the others are A, and `writes` says which share changes a title. The record of rank r is asked
+    for 1/r as often as the first one (Zipf).
+    """
+    dice = random.Random(7)
+    references = [f"REP-{number:03}" for number in range(1, records + 1)]
+    dice.shuffle(references)  # a rank is no number: supervisors have low ones
+    weights = list(itertools.accumulate(1 / rank for rank in range(1, records + 1)))
+    asked: list[dict[str, object]] = []
+    for number in range(count):
+        kind = dice.random()
+        chosen = dice.choices(references, cum_weights=weights, k=20)
+        if kind < writes:
+            asked.append({"query": WRITE, "variables": {"r": chosen[0], "t": f"Title {number}"}})
+        elif kind < writes + 0.1:
+            asked.append({"query": JOIN, "variables": {"r": list(dict.fromkeys(chosen))}})
+        else:
+            asked.append({"query": POINT, "variables": {"r": chosen[0]}})
+    return [json.dumps(body) for body in asked]
+
+
+def answers(records: int | None = None) -> dict[str, str]:
+    """Return what the systems answer, by path, from the emulated ones; with `records` there are so many more."""
     from peoplegraph.sandbox import Sandbox
 
     sandbox = Sandbox()
@@ -84,11 +111,22 @@ def answers() -> dict[str, str]:
         f"{disputes}/assignees": assignees,
         f"{disputes}/departments": list(sandbox.store.departments),
     }
-    for record in sandbox.store.representatives:
+    for record in representatives(list(sandbox.store.representatives), records):
         found[f"/representatives/{quote(record['reference'], safe='')}"] = record
         if record["email"]:
             found[f"{disputes}/assignees-by-email/{record['email']}"] = by_email.get(record["email"].casefold())
     return {path: json.dumps(answer) for path, answer in found.items()}
+
+
+def representatives(known: list[dict[str, Any]], records: int | None) -> Iterator[dict[str, Any]]:
+    """Return the emulated ones, or as many as are wanted: copies under other references, led by six times fewer."""
+    if records is None:
+        yield from known
+        return
+    for number in range(1, records + 1):
+        supervisor = None if number == 1 else f"REP-{(number - 2) // 6 + 1:03}"
+        place = {"reference": f"REP-{number:03}", "supervisor_representative_reference": supervisor}
+        yield known[(number - 1) % 200] | place
 
 
 def write_files(folder: Path) -> None:
@@ -116,27 +154,31 @@ def upstream(folder: Path, port: int, *, core: int | None = None) -> Iterator[st
 
 
 @contextlib.contextmanager
-def slow_upstream(port: int, milliseconds: float) -> Iterator[str]:
-    """Run the upstream that takes its time."""
-    slow = Path(__file__).with_name("slow.py")
-    with started([sys.executable, str(slow), str(port), str(milliseconds)], core=1):
-        time.sleep(2)
-        yield f"http://127.0.0.1:{port}"
+def slow_upstream(port: int, milliseconds: float, records: int | None = None) -> Iterator[str]:
+    """Run the upstream that takes its time, with the emulated records or with so many."""
+    words = map(str, filter(None, (Path(__file__).with_name("slow.py"), port, milliseconds, records)))
+    with started([sys.executable, *words], core=1):
+        url = f"http://127.0.0.1:{port}"
+        wait_for(url)
+        yield url
+
+
+def wait_for(url: str) -> None:
+    """Wait until an upstream answers."""
+    for _ in range(400):
+        with contextlib.suppress(OSError), urllib.request.urlopen(f"{url}/status", timeout=5):
+            return
+        time.sleep(0.05)
+    sys.exit(f"{url} does not answer")
+
+
+def slow_status(url: str) -> dict[str, float]:
+    """Return what the slow upstream has been asked, and its CPU: see `slow.Upstream.status`."""
+    with urllib.request.urlopen(f"{url}/status", timeout=30) as response:
+        return dict(json.load(response))
 
 
 def served(url: str) -> int:
     """Return how many requests nginx has served, this one left out."""
     with urllib.request.urlopen(f"{url}/status") as response:
         return int(response.read().split()[9]) - 1
-
-
-@contextlib.contextmanager
-def started(command: list[str], *, core: int | None = None, **options: object) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a command until the block ends, on one core if one is named."""
-    pin = ["taskset", "-c", str(core)] if core is not None and shutil.which("taskset") else []
-    process = subprocess.Popen([*pin, *command], **options)  # type: ignore[call-overload]
-    try:
-        yield process
-    finally:
-        process.terminate()
-        process.wait()

@@ -44,8 +44,12 @@ SETTLE_S = 2.0
 """How long a gateway that comes back takes no more of a system than it had: the others may be about to come
 back."""
 
-FIRST_PAUSE_S, MAX_PAUSE_S = 0.1, 2.0
-"""How long a gateway waits before it tries again; twice as long each time that it was not in for long."""
+MIN_PAUSE_S, FIRST_PAUSE_S, MAX_PAUSE_S = 0.02, 0.1, 2.0
+"""How long a gateway waits before it tries again: the least if somebody wants to write, otherwise twice as long
+each time that it was not in for long."""
+
+RETURN_S = 0.25
+"""How long a write waits for the store to be back, if it was lost for longer than any lease."""
 
 VERSION_S = 900.0
 """How long a version stands beside the time that answers are kept. Behind that they are asked for anew, once."""
@@ -119,7 +123,11 @@ class Group:
         self._numbers = count(1)
         self._awaited: dict[int, _Acknowledged] = {}
         self._beats: dict[int, float] = {}
-        self._alone_since = 0.0
+        self._lost_at = 0.0
+        self._attempted = asyncio.Event()
+        """Set, and another one in its place, when an attempt to be in has come to something."""
+        self._hurry = asyncio.Event()
+        """Set by who waits for the next one."""
         self._owes = False
         """Whether something may have been written that the store does not know of: by this gateway, or by another
         that has lost the store as well."""
@@ -157,14 +165,40 @@ class Group:
         Without the store it returns once the leases of all have run out that may have lost it, too.
         """
         loop = asyncio.get_running_loop()
-        was_alone = self.line is None
-        try:
-            with metrics.GROUP_WRITE_SECONDS.time():
-                await self._announce(write)
-        except Down:
-            self._owes = True
-            since = self._alone_since if was_alone else loop.time()
-            await asyncio.sleep(max(0.0, since + LEASE_S - loop.time()))
+        trusted_until: float | None = None
+        while True:
+            was_alone = self.line is None
+            try:
+                with metrics.GROUP_WRITE_SECONDS.time():
+                    await self._announce(write)
+            except Down:
+                self._owes = True
+            else:
+                return
+            if trusted_until is None:
+                trusted_until = (self._lost_at if was_alone else loop.time()) + LEASE_S
+            if not await self._is_back(trusted_until):
+                return
+
+    async def _is_back(self, trusted_until: float) -> bool:
+        """Wait for the store: it may only have been slow, and the others may not have lost it.
+
+        Return False once who has lost it, too, trusts nothing any more, and coming back was tried in vain.
+        """
+        loop = asyncio.get_running_loop()
+        give_up_at = max(trusted_until, loop.time() + RETURN_S)
+        self._hurry.set()
+        failures = 0
+        while failures < 2 or loop.time() < trusted_until:  # the first may have begun before this
+            try:
+                async with asyncio.timeout_at(give_up_at):
+                    await self._attempted.wait()
+            except TimeoutError:
+                break
+            if self.line is not None:
+                return True
+            failures += 1
+        return False
 
     async def _announce(self, write: Write) -> None:
         """Tell of a write, and wait until all have heard. Raises `Down`."""
@@ -202,10 +236,11 @@ class Group:
     async def run(self, budget: Budget) -> None:
         """Take part until cancelled."""
         loop = asyncio.get_running_loop()
-        self._alone_since = loop.time()
+        self._lost_at = loop.time()
         pause_s = FIRST_PAUSE_S
         while True:
             began = loop.time()
+            self._hurry.clear()
             try:
                 await self._take_part(budget)
             except Exception as error:  # noqa: BLE001  # whatever it was, the gateway comes back
@@ -213,8 +248,16 @@ class Group:
                 if self._has_left:
                     return  # and was cancelled, which a task group hides that fails at that very moment
                 self._tell_why(error)
+                self._attempt_over()
             pause_s = min(pause_s * 2, MAX_PAUSE_S) if loop.time() < began + MAX_PAUSE_S else FIRST_PAUSE_S
-            await asyncio.sleep(pause_s * random.uniform(0.5, 1))  # noqa: S311  # so that not all come back at once
+            await asyncio.sleep(MIN_PAUSE_S)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(pause_s * random.uniform(0.5, 1)):  # noqa: S311  # not all at once
+                    await self._hurry.wait()
+
+    def _attempt_over(self) -> None:
+        self._attempted.set()
+        self._attempted = asyncio.Event()
 
     def _tell_why(self, error: Exception) -> None:
         """Log why the store is not there, once as long as it is for the same reason."""
@@ -246,6 +289,7 @@ class Group:
                 self.server = await _server(line)
                 await ear.listen(self._keys.writes, self._keys.to(self._member))
             self.line = line
+            self._attempt_over()
             tasks.create_task(self._hear(ear))
             if self._owes:
                 self._owes = False
@@ -261,7 +305,7 @@ class Group:
         self._trusted_until = 0.0
         self._beats.clear()
         if was_in:
-            self._alone_since = asyncio.get_running_loop().time()
+            self._lost_at = asyncio.get_running_loop().time()
             self._owes = True
             metrics.GROUP_LOSSES.inc()
         self._forget()
