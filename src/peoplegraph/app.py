@@ -99,13 +99,12 @@ async def opened_upstream(
         async with build_upstream(settings) as upstream:
             yield upstream
         return
-    async with build_upstream(settings, shared.group, shared.records) as upstream:
-        shared.group.tell(upstream)
-        if sharing is not None:
-            shared.group.tell(sharing)
-        async with shared.taking_part(upstream.engine):
-            yield upstream
-            await upstream.cache.told()
+    async with (
+        build_upstream(settings, shared.group, shared.records) as upstream,
+        shared.taking_part(upstream.engine, [upstream, *([sharing] if sharing is not None else [])]),
+    ):
+        yield upstream
+        await upstream.cache.told()
 
 
 def build_front(

@@ -28,14 +28,13 @@ async def test_who_takes_a_connection_and_says_nothing_is_given_up() -> None:
         release.set()
 
 
-async def test_a_connection_ends_where_the_scripts_are_gone(store: Store) -> None:
-    """They are loaded once for each connection: who finds them gone needs another one."""
+@pytest.mark.parametrize("command", [("GET", "x", "y"), ("EVALSHA", "0" * 40, 0)])
+async def test_a_connection_ends_where_the_store_refuses(store: Store, command: tuple[str | int, ...]) -> None:
+    """What it does not take may be what others must know; and scripts are loaded once for each connection."""
     async with connected(store.url) as (line, _):
         running = asyncio.create_task(line.run())
-        for command in (("GET", "x", "y"), ("EVALSHA", "0" * 40, 0)):
-            assert not running.done()
-            with pytest.raises(Down, match="the store refuses"):
-                await line.ask(*command)
+        with pytest.raises(Down, match="the store refuses"):
+            await line.ask(*command)
         with pytest.raises(ExceptionGroup) as ended:
             await running
         assert [type(each) for each in reasons(ended.value)] == [Down]

@@ -5,13 +5,13 @@ answers: others write what it cannot see.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager, suppress
 
 from peoplegraph.observe import metrics
 from peoplegraph.settings import Settings
 from peoplegraph.shared.budget import Budget
-from peoplegraph.shared.group import JOIN_S, Group
+from peoplegraph.shared.group import JOIN_S, Group, Keeper
 from peoplegraph.shared.keys import Keys
 from peoplegraph.shared.queries import Queries
 from peoplegraph.shared.rates import Rates
@@ -54,13 +54,13 @@ class Shared:
         metrics.GROUP_MEMBERS.set(self.group.members)
 
     @asynccontextmanager
-    async def taking_part(self, engine: Engine) -> AsyncIterator[None]:
-        """Be in the group until the block ends; the engine carries no more calls than are this gateway's part.
+    async def taking_part(self, engine: Engine, keepers: Collection[Keeper]) -> AsyncIterator[None]:
+        """Be in the group until the block ends: `keepers` hear of what is written, and the engine has its part.
 
         It begins when the gateway is in, or the store has had its time.
         """
         budget = Budget(limits_of(self._settings), engine.load, engine.resize)
-        task = asyncio.create_task(self.group.run(budget))
+        task = asyncio.create_task(self.group.run(budget, keepers))
         try:
             with suppress(TimeoutError):
                 async with asyncio.timeout(JOIN_S):

@@ -42,25 +42,19 @@ class Budget:
         shares = self._shares.get(system)
         return shares[-1] if shares else self._limits[system].concurrency
 
-    def wants(self) -> list[int]:
-        """Return for each of all systems: the group's bound, what this gateway needs, and what it holds."""
-        wants = []
-        for system in System:
-            if system not in self._limits:
-                wants += [0, 0, 0]
-                continue
+    def wants(self) -> list[str | int]:
+        """Return for each system its name, the group's bound, what this gateway needs, and what it holds."""
+        wants: list[str | int] = []
+        for system, limits in self._limits.items():
             load = self._load(system)
             self._needs[system].append(load.in_use + load.waiting)
             held = max(load.in_use, self.share(system) if self._shares[system] else 0)
-            wants += [self._limits[system].concurrency, max(1, *self._needs[system]), held]
+            wants += [system.name, limits.concurrency, max(1, *self._needs[system]), held]
         return wants
 
     def take(self, shares: Sequence[int], *, may_grow: bool) -> None:
-        """Take the part that is granted of each of all systems."""
-        for system, granted in zip(System, shares, strict=True):
-            if system not in self._limits:
-                continue
-            limits = self._limits[system]
+        """Take the part that is granted of each system."""
+        for (system, limits), granted in zip(self._limits.items(), shares, strict=True):
             share = min(granted, limits.concurrency)
             if not may_grow:
                 share = min(share, self.share(system))

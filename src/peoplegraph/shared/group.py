@@ -9,7 +9,7 @@ brings the writes, behind all that were told before (Gray and Cheriton, "Leases"
 import asyncio
 import logging
 import random
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from contextlib import suppress
 from itertools import count
 from secrets import token_hex
@@ -111,8 +111,8 @@ class Group:
         self._seal = seal
         self.version_ms = round((keep_s + VERSION_S) * 1000)
         """How long a version stands."""
-        self._keepers: list[Keeper] = []
-        self._member = ""
+        self._keepers: Collection[Keeper] = ()
+        self._member = token_hex(8)
         self.line: Line | None = None
         """The way to the store; None while there is none."""
         self.server = ""
@@ -131,6 +131,8 @@ class Group:
         self._owes = False
         """Whether something may have been written that the store does not know of: by this gateway, or by another
         that has lost the store as well."""
+        self._known_at = 0.0
+        """From when on the store knows all who trust what they keep: one that has begun anew may not yet."""
         self._why = ""
         self._has_left = False
 
@@ -154,10 +156,6 @@ class Group:
     def call(self, script: Script, keys: list[str], *arguments: Argument) -> "asyncio.Future[Any]":
         """Return the future of what a script returns; see `ask`."""
         return self.ask("EVALSHA", script.digest, len(keys), *keys, *arguments)
-
-    def tell(self, keeper: Keeper) -> None:
-        """Let somebody know of each write from now on."""
-        self._keepers.append(keeper)
 
     async def touched(self, write: Write) -> None:
         """Tell all gateways of a write; once this returns none of them gives out what it kept before.
@@ -206,8 +204,10 @@ class Group:
         acknowledged = self._awaited[number] = _Acknowledged()
         try:
             acknowledged.wanted_of(await self._publish(number, write))
+            self._touch(write)  # a read may have found in the store what was there just before
             async with asyncio.timeout(LEASE_S):
                 await acknowledged.all.wait()
+            await asyncio.sleep(max(0.0, self._known_at - asyncio.get_running_loop().time()))
         except TimeoutError:
             metrics.GROUP_UNHEARD.inc()  # who did not hear of it trusts nothing any more
         finally:
@@ -233,9 +233,10 @@ class Group:
         members = await self.call(Script.TOUCH, keys, version, stands_ms, self._keys.writes, message)
         return {other.decode() for other in members} - {member}
 
-    async def run(self, budget: Budget) -> None:
-        """Take part until cancelled."""
+    async def run(self, budget: Budget, keepers: Collection[Keeper]) -> None:
+        """Take part until cancelled; `keepers` are told of each write, and when to keep nothing."""
         loop = asyncio.get_running_loop()
+        self._keepers, self._has_left = keepers, False
         self._lost_at = loop.time()
         pause_s = FIRST_PAUSE_S
         while True:
@@ -243,6 +244,9 @@ class Group:
             self._hurry.clear()
             try:
                 await self._take_part(budget)
+            except asyncio.CancelledError:
+                self._part()
+                raise
             except Exception as error:  # noqa: BLE001  # whatever it was, the gateway comes back
                 self._part()
                 if self._has_left:
@@ -278,7 +282,6 @@ class Group:
                     await self.call(Script.LEAVE, [self._keys.members, self._keys.shares], self._member)
 
     async def _take_part(self, budget: Budget) -> None:
-        self._member = token_hex(8)
         async with connected(self._url) as (line, ear), asyncio.TaskGroup() as tasks:
             tasks.create_task(line.run())
             async with asyncio.timeout(JOIN_S):
@@ -286,7 +289,10 @@ class Group:
                     await line.ask("PING")
                 for script in Script:
                     await line.ask("SCRIPT", "LOAD", script.text)
-                self.server = await _server(line)
+                server = await _server(line)
+                self.server = server.run
+                is_new = server.uptime_s <= LEASE_S + 1
+                self._known_at = asyncio.get_running_loop().time() + LEASE_S if is_new else 0.0
                 await ear.listen(self._keys.writes, self._keys.to(self._member))
             self.line = line
             self._attempt_over()
@@ -304,11 +310,15 @@ class Group:
         self.members = 0
         self._trusted_until = 0.0
         self._beats.clear()
-        if was_in:
+        if was_in and not self._has_left:
             self._lost_at = asyncio.get_running_loop().time()
             self._owes = True
             metrics.GROUP_LOSSES.inc()
         self._forget()
+
+    def _touch(self, write: Write) -> None:
+        for keeper in self._keepers:
+            keeper.touched(write)
 
     def _forget(self) -> None:
         for keeper in self._keepers:
@@ -317,7 +327,8 @@ class Group:
     async def _beat(self, budget: Budget) -> None:
         loop = asyncio.get_running_loop()
         settled_at = loop.time() + SETTLE_S if budget.has_shares else 0.0
-        for number in count(1):
+        while not self._has_left:
+            number = next(self._numbers)
             self._beats[number] = loop.time()
             if len(self._beats) > LEASE_S / BEAT_S:
                 raise Down("the store does not bring back what was published")
@@ -342,8 +353,9 @@ class Group:
                     self._heard(message.data)
                 else:
                     self._told(*message.data.decode().split())
-            except (ValueError, TypeError) as error:
-                raise Down("somebody else publishes where the gateways do") from error
+            except (ValueError, TypeError):
+                log.warning("somebody else publishes where the gateways of %s do", self._keys)
+                self._forget()
 
     def _told(self, kind: str, number: str, member: str = "") -> None:
         """Take note of what came back to this gateway: its beat, or that another has heard of a write."""
@@ -387,16 +399,15 @@ class Group:
         if write is None:
             self._forget()
         else:
-            for keeper in self._keepers:
-                keeper.touched(write)
+            self._touch(write)
         self.ask(*acknowledge)
 
 
-async def _server(line: Line) -> str:
-    """Return which process serves the store, and tell if it may drop what must not be dropped alone."""
+async def _server(line: Line) -> Server:
+    """Return which process serves the store, and tell what may go wrong with it."""
     server = Server.of((await line.ask("INFO")).decode())
     if server.unfit:
         raise Down(server.unfit)
     if server.risk:
         log.warning("the shared store has a risk: %s", server.risk)
-    return server.run
+    return server

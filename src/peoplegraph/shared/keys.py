@@ -31,7 +31,7 @@ class Keys:
 
     def versions(self, system: System, tags: frozenset[str]) -> list[str]:
         """Return the versions of what a call tells of, or touches."""
-        return [self._version("tag", system.name, self._bases[system], tag) for tag in sorted(tags)]
+        return [self._version("tag", system.name, tag) for tag in sorted(tags)]
 
     def answer(self, call: Call, server: str) -> str:
         """Return where the answer to a call is kept, by one server: another may know less of what was written."""

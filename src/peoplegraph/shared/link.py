@@ -15,14 +15,14 @@ from redis.asyncio import ConnectionPool
 from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import NoScriptError, RedisError, ResponseError
+from redis.exceptions import RedisError, ResponseError
 
 CONNECT_TIMEOUT_S = 2.0
 
 LOOK_S = 0.01
-LOOKS = 5
-"""How long an answer may take: so many looks without any. A look that comes late, since the event loop was busy,
-counts as one: it is not the store that was slow."""
+LOOKS, MAX_LOOKS = 5, 20
+"""How long the store may say nothing, and how long one answer may take, in looks. One that comes late, since the
+event loop was busy, counts as one: it is not the store that was slow."""
 
 Argument = str | bytes | int | float
 
@@ -65,11 +65,13 @@ class Line:
     def __init__(self, connection: AbstractConnection) -> None:
         self._connection = connection
         self._queue: list[tuple[tuple[Argument, ...], asyncio.Future[Any]]] = []
-        self._asked: deque[asyncio.Future[Any]] = deque()
+        self._asked: deque[tuple[int, asyncio.Future[Any]]] = deque()
+        """What is waited for, and since which look."""
         self._wanted = asyncio.Event()
         self._late = asyncio.Event()
-        self._looked_at: asyncio.Future[Any] | None = None
         self._looks = 0
+        self._answered_at = 0
+        """At which look the store said something."""
         self._looking: asyncio.TimerHandle | None = None
         self._ended = False
         self.commands = 0
@@ -100,7 +102,7 @@ class Line:
             self._ended = True
             if self._looking is not None:
                 self._looking.cancel()
-            for future in (*self._asked, *(future for _, future in self._queue)):
+            for _, future in (*self._asked, *self._queue):
                 if not future.done():
                     future.set_exception(Down("the connection has ended"))
 
@@ -109,7 +111,9 @@ class Line:
             await self._wanted.wait()
             self._wanted.clear()
             batch, self._queue = self._queue, []
-            self._asked.extend(future for _, future in batch)
+            if not self._asked:
+                self._answered_at = self._looks
+            self._asked.extend((self._looks, future) for _, future in batch)
             self.commands += len(batch)
             self._look()
             packed = self._connection.pack_commands([command for command, _ in batch])
@@ -123,17 +127,15 @@ class Line:
                 answer = error
             if not self._asked:
                 raise Down("the store answers what nobody asked")
-            future = self._asked.popleft()
-            if future.done():  # who waited was cancelled
-                continue
+            _, future = self._asked.popleft()
+            self._answered_at = self._looks
             if isinstance(answer, ResponseError):
+                # what it does not take may be what others must know; scripts are loaded with a new connection
                 refused = Down(f"the store refuses: {answer}")
-                future.set_exception(refused)
-                if isinstance(
-                    answer, NoScriptError
-                ):  # the store forgot them all: they are loaded with a new connection
-                    raise refused
-            else:
+                if not future.done():
+                    future.set_exception(refused)
+                raise refused
+            if not future.done():  # who waited may have been cancelled
                 future.set_result(answer)
 
     def _look(self) -> None:
@@ -143,12 +145,11 @@ class Line:
 
     def _look_again(self) -> None:
         self._looking = None
-        oldest = self._asked[0] if self._asked else None
-        self._looks = self._looks + 1 if oldest is self._looked_at else 0
-        self._looked_at = oldest
-        if oldest is None:
+        self._looks += 1
+        if not self._asked:
             return
-        if self._looks >= LOOKS:
+        since, _ = self._asked[0]
+        if self._looks - self._answered_at > LOOKS or self._looks - since > MAX_LOOKS:
             self._late.set()
         else:
             self._look()

@@ -50,7 +50,7 @@ class Records:
     def send(self, call: Call) -> Awaitable[Answer]:
         """Answer from what is kept, or send the call and keep what comes."""
         ttl_s = self._ttl_s.get(call.system, 0)
-        if not call.reads or call.past_caches or not ttl_s or self._group.line is None:
+        if not call.reads or call.past_caches or not ttl_s or not self._group.is_trusted:
             return self._send(call)
         return self._read(call, ttl_s)
 
@@ -64,7 +64,9 @@ class Records:
             metrics.group_reads(call.system, "down").inc()
             return await self._send(call)
         known, at_ms, *kept = found
-        answer = self._opened(key, kept[0]) if kept else None
+        answer = None
+        if kept and kept[1] <= ttl_s * 1000:  # the store's clock may have been set back
+            answer = self._opened(key + known.decode(), kept[0])
         if answer is not None:
             metrics.group_reads(call.system, "hit").inc()
             answer = replace(answer, fresh_until=asked + max(kept[1], 0) / 1000)
@@ -77,13 +79,13 @@ class Records:
             return replace(answer, fresh_until=0.0)  # a write may yet take effect
         if may_be_kept(call, answer) and len(answer.body) <= MAX_BYTES:
             value = _encode(_Kept(dict(validators_of(call, answer)), answer.body))
-            sealed = known + b"\n" + self._seal.close(value, key)
+            sealed = known + b"\n" + self._seal.close(value, key + known.decode())
             self._group.ask("SET", key, sealed, "PXAT", at_ms + round(ttl_s * 1000))
         return answer
 
-    def _opened(self, key: str, sealed: bytes) -> Answer | None:
+    def _opened(self, name: str, sealed: bytes) -> Answer | None:
         try:
-            kept = _decode(self._seal.open(sealed, key))
+            kept = _decode(self._seal.open(sealed, name))
         except (Unreadable, msgspec.MsgspecError):
             return None
         return Answer(200, kept.headers, kept.body)

@@ -16,6 +16,7 @@ class Server:
 
     run: str
     """Which process it is, and since which start."""
+    uptime_s: int
     name: str
     version: tuple[int, ...]
     """The version of Redis that it is, or is like."""
@@ -31,6 +32,7 @@ class Server:
         valkey, redis = fields.get("valkey_version", ""), fields.get("redis_version", "")
         return cls(
             run=fields.get("run_id", ""),
+            uptime_s=int(fields.get("uptime_in_seconds", 0)),
             name=f"Valkey {valkey}" if valkey else f"Redis {redis}".strip(),
             version=tuple(map(int, re.findall(r"\d+", redis)[:2])),
             is_cluster=fields.get("redis_mode") == "cluster",

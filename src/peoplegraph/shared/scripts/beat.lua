@@ -2,16 +2,20 @@
 --
 -- KEYS: the members (by the end of their lease), their shares (by member, as JSON: what each needs and holds).
 -- ARGV: the member, its lease and how long it is remembered behind that (ms), its channel, what it is told there, then
--- for each system: the bound for the whole group, what this gateway needs, and what it holds.
+-- for each system: its name, the bound for the whole group, what this gateway needs, and what it holds.
 -- Returns the number of members that live, then its share of each system.
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local me = ARGV[1]
 redis.call('ZADD', KEYS[1], now + ARGV[2], me)
-for _, gone in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now - ARGV[3])) do
-  redis.call('ZREM', KEYS[1], gone)
-  redis.call('HDEL', KEYS[2], gone)
+local function forget(from, to)
+  for _, gone in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], from, to)) do
+    redis.call('ZREM', KEYS[1], gone)
+    redis.call('HDEL', KEYS[2], gone)
+  end
 end
+forget('-inf', now - ARGV[3])
+forget(now + 2 * ARGV[2], '+inf')  -- the clock was set back, and who is there says so again
 
 local others = {}
 for _, member in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do
@@ -32,19 +36,21 @@ local function part(total, needs, mine)
 end
 
 local answer, held = {redis.call('ZCOUNT', KEYS[1], now, '+inf')}, {}
-for index = 6, #ARGV, 3 do
-  local total, need, holds = tonumber(ARGV[index]), tonumber(ARGV[index + 1]), tonumber(ARGV[index + 2])
-  local number = (index - 3) / 3
+for index = 6, #ARGV, 4 do
+  local system, total = ARGV[index], tonumber(ARGV[index + 1])
+  local need, holds = tonumber(ARGV[index + 2]), tonumber(ARGV[index + 3])
   local needs, free = {need}, total
   for _, other in ipairs(others) do
-    needs[#needs + 1] = other[number][1]
-    free = free - other[number][2]
+    if other[system] then
+      needs[#needs + 1] = other[system][1]
+      free = free - other[system][2]
+    end
   end
   local share = math.floor(part(total, needs, need))
   if share > holds then share = math.max(holds, math.min(share, free)) end  -- more only of what nobody holds
   share = math.max(share, 1)
   answer[#answer + 1] = share
-  held[number] = {need, math.max(holds, share)}
+  held[system] = {need, math.max(holds, share)}
 end
 redis.call('HSET', KEYS[2], me, cjson.encode(held))
 redis.call('PUBLISH', ARGV[4], ARGV[5])

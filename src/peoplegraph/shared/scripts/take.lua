@@ -6,7 +6,7 @@
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + clock[2] / 1000
 local kept = redis.call('HMGET', KEYS[1], 'at', 'requests', 'calls')
-local passed = now - (tonumber(kept[1]) or now)
+local passed = math.max(0, now - (tonumber(kept[1]) or now))  -- the clock may have been set back
 
 local function left(number, most, window_ms, taken)
   local before = tonumber(kept[number]) or most
@@ -18,7 +18,7 @@ local requests = left(2, most_requests, tonumber(ARGV[3]), tonumber(ARGV[4]))
 local calls = left(3, most_calls, tonumber(ARGV[6]), tonumber(ARGV[7]))
 local answer = {string.format('%.6f', requests), string.format('%.6f', calls)}
 if (most_requests == 0 or requests >= 1) and (most_calls == 0 or calls >= 1) then
-  requests = requests - tonumber(ARGV[1])
+  if most_requests > 0 then requests = requests - tonumber(ARGV[1]) end
 end
 redis.call('HSET', KEYS[1], 'at', string.format('%.3f', now), 'requests', requests, 'calls', calls)
 local longest = math.max(tonumber(ARGV[3]), tonumber(ARGV[6]))
