@@ -4,7 +4,7 @@ import re
 
 from peoplegraph.settings import variables
 from tests.deploy.containerfile import ROOT
-from tests.deploy.test_manifests import CONFIG, CONTAINER, MANIFESTS, POD
+from tests.deploy.test_manifests import CONFIG, CONTAINER, MANIFESTS, POD, STORE_CONTAINER
 
 PAGE = (ROOT / "docs/deployment.md").read_text(encoding="utf-8")
 COMMANDS = "\n".join(re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)).replace("\\\n", " ")
@@ -19,12 +19,12 @@ def test_what_it_names_exists() -> None:
 
 
 def test_its_secrets_are_those_of_the_manifests() -> None:
-    """The commands make the Secrets that the pod asks for, with the keys that it asks for."""
+    """The commands make the Secrets that the pods ask for, with the keys that they ask for."""
     made: dict[str, set[str]] = {}
     for name, rest in re.findall(r"kubectl create secret generic (\S+)(.*)", COMMANDS):
         made[name] = set(re.findall(r"--from-\w+=([\w.]+)=", rest))
     asked: dict[str, set[str]] = {}
-    for variable in CONTAINER["env"]:
+    for variable in [*CONTAINER["env"], *STORE_CONTAINER["env"]]:
         reference = variable["valueFrom"]["secretKeyRef"]
         asked.setdefault(reference["name"], set()).add(reference["key"])
     for volume in POD["spec"]["volumes"]:

@@ -19,6 +19,7 @@ from peoplegraph.systems import System
 from tests.access.callers import entry
 from tests.deploy.containerfile import ROOT, environment, instruction
 from tests.observe.processes import free_port, serving
+from tests.shared.store import KEY, running_store
 
 FOLDER = ROOT / "deploy/kubernetes"
 VERSIONS = ("1.27", kubernetes_validate.latest_version())
@@ -31,10 +32,15 @@ def read(path: Path) -> Any:
 
 
 KUSTOMIZATION = read(FOLDER / "kustomization.yaml")
-FILES = sorted(path.name for path in FOLDER.iterdir() if path.name != "kustomization.yaml")
-MANIFESTS = {manifest["kind"]: manifest for manifest in (read(FOLDER / name) for name in FILES)}
+FILES = sorted(
+    str(path.relative_to(FOLDER)) for path in FOLDER.rglob("*.yaml") if path.name != "kustomization.yaml"
+)
+MANIFESTS = {manifest["kind"]: manifest for manifest in (read(path) for path in FOLDER.glob("[!k]*.yaml"))}
+STORE = {manifest["kind"]: manifest for manifest in (read(path) for path in FOLDER.glob("store/[!k]*.yaml"))}
 POD = MANIFESTS["Deployment"]["spec"]["template"]
 (CONTAINER,) = POD["spec"]["containers"]
+STORE_POD = STORE["StatefulSet"]["spec"]["template"]
+(STORE_CONTAINER,) = STORE_POD["spec"]["containers"]
 PORTS = {port["name"]: port["containerPort"] for port in CONTAINER["ports"]}
 CONFIG: dict[str, str] = MANIFESTS["ConfigMap"]["data"]
 FIELDS = dict(variables())
@@ -57,7 +63,9 @@ def test_the_schemas_are_strict() -> None:
 
 def test_the_kustomization_has_them_all() -> None:
     """Every file is applied, and the image that is renamed and tagged is the one that the pod runs."""
-    assert sorted(KUSTOMIZATION["resources"]) == FILES
+    store = read(FOLDER / "store/kustomization.yaml")
+    listed = [*KUSTOMIZATION["resources"], *(f"store/{name}" for name in store["resources"])]
+    assert sorted(listed) == sorted([*FILES, "store"])
     (image,) = KUSTOMIZATION["images"]
     assert (image["name"], image["newTag"]) == (CONTAINER["image"], peoplegraph.__version__)
 
@@ -68,13 +76,15 @@ def test_kustomize_gives_what_the_files_say() -> None:
     if kubectl is None:
         pytest.skip("there is no kubectl: apt-get install kubernetes-client")
     done = subprocess.run([kubectl, "kustomize", str(FOLDER)], capture_output=True, text=True, check=True)
-    rendered = {manifest["kind"]: manifest for manifest in yaml.safe_load_all(done.stdout)}
-    written = copy.deepcopy(MANIFESTS)
+    rendered = list(yaml.safe_load_all(done.stdout))
+    written = copy.deepcopy([*MANIFESTS.values(), *STORE.values()])
     (image,) = KUSTOMIZATION["images"]
-    written["Deployment"]["spec"]["template"]["spec"]["containers"][0]["image"] = (
-        f"{image['newName']}:{image['newTag']}"
-    )
-    assert rendered == written
+    for manifest in written:
+        if manifest["kind"] == "Deployment":
+            (container,) = manifest["spec"]["template"]["spec"]["containers"]
+            container["image"] = f"{image['newName']}:{image['newTag']}"
+    assert len(rendered) == len(written)
+    assert all(manifest in rendered for manifest in written)
 
 
 def test_every_variable_is_a_setting() -> None:
@@ -87,18 +97,18 @@ def test_every_variable_is_a_setting() -> None:
 
 def test_secrets_are_references() -> None:
     """No manifest is a Secret; each variable that is one comes from a Secret, and no other does."""
-    assert "Secret" not in MANIFESTS
+    assert "Secret" not in {*MANIFESTS, *STORE}
     secret = {name for name, field in FIELDS.items() if SecretStr.__name__ in str(field.annotation)}
-    assert len(secret) == len(System)
+    assert len(secret) == len([*System, "url", "key"])
     assert not secret & CONFIG.keys()
     assert {variable["name"] for variable in CONTAINER["env"]} == secret
-    for variable in CONTAINER["env"]:
+    for variable in [*CONTAINER["env"], *STORE_CONTAINER["env"]]:
         assert variable.keys() == {"name", "valueFrom"}
         assert variable["valueFrom"].keys() == {"secretKeyRef"}
 
 
 async def test_the_gateway_takes_them(tmp_path: Path) -> None:
-    """With the settings of the manifests it begins, passes each probe, and has its metrics on their port."""
+    """With the manifests' settings it begins, passes each probe, has its metrics on their port, and the store."""
     key, known = entry("app", Scope.REPS_READ)
     keys = tmp_path / "keys.toml"
     scopes = ", ".join(f'"{scope}"' for scope in known["scopes"])
@@ -108,6 +118,7 @@ async def test_the_gateway_takes_them(tmp_path: Path) -> None:
         **environment(),
         **CONFIG,
         **{variable["name"]: "k" for variable in CONTAINER["env"]},
+        "PEOPLEGRAPH_SHARED_KEY": KEY,
         "PEOPLEGRAPH_HOST": "127.0.0.1",
         "PEOPLEGRAPH_METRICS_HOST": "127.0.0.1",
         "PEOPLEGRAPH_METRICS_PORT": metrics_port,
@@ -115,6 +126,13 @@ async def test_the_gateway_takes_them(tmp_path: Path) -> None:
         "PEOPLEGRAPH_DRAIN_S": "0",
     }
     del settings["PATH"]
+    arguments = [argument.replace("$(PASSWORD)", "word") for argument in STORE_CONTAINER["args"]]
+    async with running_store(tmp_path, *arguments) as store:
+        settings["PEOPLEGRAPH_SHARED_URL"] = store.url.replace("//", "//:word@")
+        await _takes_them(settings, key, metrics_port)
+
+
+async def _takes_them(settings: dict[str, str], key: str, metrics_port: str) -> None:
     async with serving(**settings) as served, httpx.AsyncClient(base_url=served.url) as client:
         for kind in ("startupProbe", "readinessProbe", "livenessProbe"):
             probe = CONTAINER[kind]["httpGet"]
@@ -129,6 +147,7 @@ async def test_the_gateway_takes_them(tmp_path: Path) -> None:
         path = POD["metadata"]["annotations"]["prometheus.io/path"]
         told = await client.get(f"http://127.0.0.1:{metrics_port}{path}")
         assert "\npeoplegraph_ready 1.0\n" in told.text
+        assert "\npeoplegraph_group_up 1.0\n" in told.text
 
 
 def test_the_ports_match() -> None:
@@ -204,19 +223,52 @@ def test_one_goes_and_one_stays() -> None:
 
 
 def test_all_pods_together_call_no_more_than_one_may() -> None:
-    """The most pods that there may be have the gateway's default bounds between them, with one process each."""
-    most = MANIFESTS["HorizontalPodAutoscaler"]["spec"]["maxReplicas"]
+    """They share a store, and so the bounds of each system: none is divided, and none is set for a pod alone."""
+    named = {variable["name"] for variable in CONTAINER["env"]}
+    assert {"PEOPLEGRAPH_SHARED_URL", "PEOPLEGRAPH_SHARED_KEY"} <= named
     assert CONFIG["PEOPLEGRAPH_WORKERS"] == "1"
-    for system in System:
-        name = f"PEOPLEGRAPH_{system.name}_CONCURRENCY"
-        assert int(CONFIG[name]) * most == FIELDS[name].default
+    assert not [name for name in CONFIG if name.endswith(("_CONCURRENCY", "_CALLS_PER_SECOND", "_CACHE_TTL_S"))]
 
 
-def test_no_pod_keeps_what_another_may_have_changed() -> None:
-    """For longer than two seconds, that is, of any system: a pod does not see what is written through another."""
-    for system in System:
-        name = f"PEOPLEGRAPH_{system.name}_CACHE_TTL_S"
-        assert float(CONFIG.get(name, FIELDS[name].default)) <= 2
+def test_there_is_one_store() -> None:
+    """At most one at a time, whatever becomes of a node: gateways of two would not see each other's writes."""
+    assert "Deployment" not in STORE
+    assert STORE["StatefulSet"]["spec"]["replicas"] == 1
+    assert STORE["StatefulSet"]["spec"]["serviceName"] == STORE["Service"]["metadata"]["name"]
+
+
+def test_the_store_keeps_nothing_on_a_disk() -> None:
+    """It has no volume, drops answers before anything else, and has room for what its memory is beside them."""
+    arguments = STORE_CONTAINER["args"]
+    options = dict(zip(arguments[::2], arguments[1::2], strict=True))
+    assert "volumes" not in STORE_POD["spec"]
+    assert (options["--save"], options["--maxmemory-policy"]) == ("", "volatile-lru")
+    most, limit = int(options["--maxmemory"].removesuffix("mb")), STORE_CONTAINER["resources"]["limits"]["memory"]
+    assert int(limit.removesuffix("Mi")) >= 2 * most
+    assert STORE_CONTAINER["securityContext"] == CONTAINER["securityContext"]
+    restricted = STORE_POD["spec"]["securityContext"]
+    assert restricted.items() <= POD["spec"]["securityContext"].items()
+    assert restricted["runAsNonRoot"]
+
+
+def test_the_gateways_alone_reach_the_store() -> None:
+    """Their policy lets them out to it, its own lets them in, and nobody else; its Service has its port."""
+    labels = STORE_POD["metadata"]["labels"]
+    (port,) = STORE_CONTAINER["ports"]
+    (rule,) = STORE["NetworkPolicy"]["spec"]["ingress"]
+    assert rule["from"] == [{"podSelector": {"matchLabels": POD["metadata"]["labels"]}}]
+    assert [each["port"] for each in rule["ports"]] == [port["name"]]
+    assert "egress" not in STORE["NetworkPolicy"]["spec"]
+    assert STORE["NetworkPolicy"]["spec"]["policyTypes"] == ["Ingress", "Egress"]
+    out = {"to": [{"podSelector": {"matchLabels": labels}}], "ports": [{"port": 6379, "protocol": "TCP"}]}
+    assert out in MANIFESTS["NetworkPolicy"]["spec"]["egress"]
+    assert port["containerPort"] == 6379
+    assert STORE["Service"]["spec"]["selector"] == labels != POD["metadata"]["labels"]
+    assert [(each["port"], each["targetPort"]) for each in STORE["Service"]["spec"]["ports"]] == [
+        (6379, port["name"])
+    ]
+    for selector in (STORE["StatefulSet"]["spec"]["selector"], STORE["NetworkPolicy"]["spec"]["podSelector"]):
+        assert selector == {"matchLabels": labels}
 
 
 def test_all_mean_the_same_pods() -> None:

@@ -6,7 +6,7 @@ touches new ones, so that nobody finds it any more, however late it was put ther
 
 import asyncio
 from collections.abc import Awaitable, Mapping
-from time import perf_counter
+from time import perf_counter, time
 from typing import Final
 
 import msgspec
@@ -25,9 +25,15 @@ MAX_BYTES: Final = 512 * 1024
 """The largest body that is kept there; a larger one would hold up what is behind it on the connection."""
 
 
+CLOCKS_S: Final = 60.0
+"""By how much gateways' clocks may differ, and how long whoever controls the store may give out what is over."""
+
+
 class _Kept(msgspec.Struct, array_like=True):
     headers: dict[str, str]
     body: bytes
+    until: float
+    """When it is over, by the clock of who put it there: the store's own word for that is not sealed."""
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -66,7 +72,7 @@ class Records:
         known, at_ms, *kept = found
         answer = None
         if kept and kept[1] <= ttl_s * 1000:  # the store's clock may have been set back
-            answer = self._opened(key + known.decode(), kept[0])
+            answer = self._opened(key + known.decode(), kept[0], time())
         if answer is not None:
             metrics.group_reads(call.system, "hit").inc()
             answer = replace(answer, fresh_until=asked + max(kept[1], 0) / 1000)
@@ -78,14 +84,14 @@ class Records:
         if not known:
             return replace(answer, fresh_until=0.0)  # a write may yet take effect
         if may_be_kept(call, answer) and len(answer.body) <= MAX_BYTES:
-            value = _encode(_Kept(dict(validators_of(call, answer)), answer.body))
+            value = _encode(_Kept(dict(validators_of(call, answer)), answer.body, time() + ttl_s))
             sealed = known + b"\n" + self._seal.close(value, key + known.decode())
             self._group.ask("SET", key, sealed, "PXAT", at_ms + round(ttl_s * 1000))
         return answer
 
-    def _opened(self, name: str, sealed: bytes) -> Answer | None:
+    def _opened(self, name: str, sealed: bytes, now: float) -> Answer | None:
         try:
             kept = _decode(self._seal.open(sealed, name))
         except (Unreadable, msgspec.MsgspecError):
             return None
-        return Answer(200, kept.headers, kept.body)
+        return Answer(200, kept.headers, kept.body) if now < kept.until + CLOCKS_S else None

@@ -1,7 +1,8 @@
 -- Something was written: what is kept of it holds no longer, and every gateway is told.
 --
 -- KEYS: the members, then the versions of what was written. ARGV: the new version (it begins with `open` if the write
--- may yet take effect, for as long as it stands), how long it stands (ms), the channel, what is told there.
+-- may yet take effect, for as long as it stands), how long it stands (ms), the channel (empty: nobody is told), what is
+-- told there.
 -- Returns the members whose lease runs: who must have heard of it before the write is answered.
 for index = 2, #KEYS do
   local version, stands = ARGV[1], tonumber(ARGV[2])
@@ -14,6 +15,6 @@ for index = 2, #KEYS do
   end
   redis.call('SET', KEYS[index], version, 'PX', math.max(stands, 1))
 end
-redis.call('PUBLISH', ARGV[3], ARGV[4])
+if ARGV[3] ~= '' then redis.call('PUBLISH', ARGV[3], ARGV[4]) end
 local clock = redis.call('TIME')
 return redis.call('ZRANGEBYSCORE', KEYS[1], clock[1] * 1000 + math.floor(clock[2] / 1000), '+inf')
