@@ -20,7 +20,6 @@ from peoplegraph.shared.keys import Keys, new_version
 from peoplegraph.shared.link import FAILURES, Argument, Down, Ear, Line, Script, connected, reasons
 from peoplegraph.shared.seal import Seal
 from peoplegraph.shared.server import Server
-from peoplegraph.systems import System
 
 TRIED_S = 5.0
 """How long all of it may take."""
@@ -84,7 +83,7 @@ async def _try(line: Line, ear: Ear, keys: Keys, now_ms: int) -> None:
     who, kept = [keys.members, keys.shares], keys.query("")
     mine = keys.to("doctor")
     await ear.listen(keys.writes, mine)
-    await call(Script.BEAT, who, "doctor", SOON_MS, SOON_MS, mine, "beat 0", *[0] * 3 * len(System))
+    await call(Script.BEAT, who, "doctor", SOON_MS, SOON_MS, mine, "beat 0")
     await call(Script.TOUCH, [keys.members, keys.everything], new_version(), SOON_MS, keys.writes, "")
     await call(Script.FIND, [kept, keys.everything], new_version(), SOON_MS)
     await call(Script.TAKE, [keys.caller("")], 0, 0, SOON_MS, 0, 0, SOON_MS, 0)

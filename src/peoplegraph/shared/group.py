@@ -9,7 +9,7 @@ brings the writes, behind all that were told before (Gray and Cheriton, "Leases"
 import asyncio
 import logging
 import random
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from contextlib import suppress
 from itertools import count
 from secrets import token_hex
@@ -23,7 +23,7 @@ from peoplegraph.shared.keys import Keys, new_version
 from peoplegraph.shared.link import FAILURES, Argument, Down, Ear, Line, Script, connected, reasons
 from peoplegraph.shared.seal import Seal, Unreadable
 from peoplegraph.shared.server import Server
-from peoplegraph.systems import System
+from peoplegraph.shared.writes import Acknowledged, opened, sealed
 from peoplegraph.upstream.call import Write
 
 LEASE_S = 2.0
@@ -67,41 +67,6 @@ class Keeper(Protocol):
         """Drop everything."""
 
 
-class _Told(msgspec.Struct, array_like=True):
-    """A write, as other gateways are told of it."""
-
-    system: str
-    tags: list[str]
-    open_s: float
-
-
-_encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(_Told).decode
-
-
-class _Acknowledged:
-    """Who has heard of a write."""
-
-    def __init__(self) -> None:
-        self._heard: set[str] = set()
-        self._awaited: set[str] | None = None
-        self.all = asyncio.Event()
-
-    def by(self, member: str) -> None:
-        """Take note of one."""
-        self._heard.add(member)
-        self._look()
-
-    def wanted_of(self, members: Iterable[str]) -> None:
-        """Say of whom it is wanted."""
-        self._awaited = set(members)
-        self._look()
-
-    def _look(self) -> None:
-        if self._awaited is not None and self._awaited <= self._heard:
-            self.all.set()
-
-
 class Group:
     """This gateway's part in its group. `run` takes part, and comes back whenever the store does."""
 
@@ -121,7 +86,7 @@ class Group:
         self.members = 0
         self._trusted_until = 0.0
         self._numbers = count(1)
-        self._awaited: dict[int, _Acknowledged] = {}
+        self._awaited: dict[int, Acknowledged] = {}
         self._beats: dict[int, float] = {}
         self._lost_at = 0.0
         self._attempted = asyncio.Event()
@@ -201,7 +166,7 @@ class Group:
     async def _announce(self, write: Write) -> None:
         """Tell of a write, and wait until all have heard. Raises `Down`."""
         number = next(self._numbers)
-        acknowledged = self._awaited[number] = _Acknowledged()
+        acknowledged = self._awaited[number] = Acknowledged()
         try:
             acknowledged.wanted_of(await self._publish(number, write))
             self._touch(write)  # a read may have found in the store what was there just before
@@ -220,15 +185,12 @@ class Group:
         """
         member = self._member
         version, stands_ms = new_version(), self.version_ms
-        if write is None:
-            versions = [self._keys.everything]
-            told = _Told("", [], 0)
-        else:
+        versions = [self._keys.everything]
+        if write is not None:
             versions = self._keys.versions(write.system, write.tags)
-            told = _Told(write.system.name, sorted(write.tags), write.open_s)
             if write.open_s:
                 version, stands_ms = f"open{version}", round(write.open_s * 1000)
-        message = f"{member} {number} ".encode() + self._seal.close(_encode(told), self._keys.writes)
+        message = f"{member} {number} ".encode() + sealed(self._seal, self._keys.writes, write)
         keys = [self._keys.members, *versions]
         members = await self.call(Script.TOUCH, keys, version, stands_ms, self._keys.writes, message)
         return {other.decode() for other in members} - {member}
@@ -379,13 +341,12 @@ class Group:
 
     def _heard(self, data: bytes) -> None:
         """Drop what another gateway has written, and say so."""
-        writer, number, sealed = data.split(b" ", 2)
+        writer, number, told = data.split(b" ", 2)
         if writer.decode() == self._member:
             return
         acknowledge = ("PUBLISH", self._keys.to(writer.decode()), f"ack {number.decode()} {self._member}")
         try:
-            told = _decode(self._seal.open(sealed, self._keys.writes))
-            write = Write(System[told.system], frozenset(told.tags), told.open_s) if told.system else None
+            write = opened(self._seal, self._keys.writes, told)
         except (Unreadable, msgspec.MsgspecError, KeyError):
             # somebody with another key, or of another release: what it wrote is not known, and what is kept in the
             # store under our own names does not know of it either
