@@ -103,6 +103,23 @@ async def test_nobody_joins_a_read_from_before_a_write_elsewhere(group: Group) -
     await slow
 
 
+async def test_who_reads_all_the_time_reads_each_write(group: Group) -> None:
+    """The store still has the old answer when who writes has dropped it; nobody keeps what it finds then."""
+    one, other = await group.join(), await group.join()
+    is_over = False
+
+    async def read(gateway: Gateway) -> None:
+        while not is_over:
+            await name_by(gateway)
+
+    reading = [asyncio.create_task(read(gateway)) for gateway in (one, one, one, other, other)]
+    for number in range(30):
+        await one.data(WRITE, name=f"Name {number}")
+        assert {await name_by(gateway) for gateway in (one, other)} == {f"Name {number}"}
+    is_over = True
+    await asyncio.gather(*reading)
+
+
 async def test_where_it_is_not_known_whether_a_write_took_effect_nothing_is_kept(group: Group) -> None:
     """A write whose answer is lost may take effect later: until then each read is made, through any gateway."""
     one, other = await group.join(), await group.join()

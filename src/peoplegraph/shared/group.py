@@ -78,7 +78,7 @@ class Group:
         """How long a version stands."""
         self._keepers: Collection[Keeper] = ()
         self._member = token_hex(8)
-        self.line: Line | None = None
+        self._line: Line | None = None
         """The way to the store; None while there is none."""
         self.server = ""
         """Which server it is, and since which start: answers that another one has may be older than its writes."""
@@ -111,12 +111,12 @@ class Group:
 
     def ask(self, *command: Argument) -> "asyncio.Future[Any]":
         """Return the future of what the store answers; it raises `Down`. Who does not wait for it may drop it."""
-        if self.line is None:
+        if self._line is None:
             nothing: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
             nothing.set_exception(Down("the store is not there"))
             nothing.exception()
             return nothing
-        return self.line.ask(*command)
+        return self._line.ask(*command)
 
     def call(self, script: Script, keys: list[str], *arguments: Argument) -> "asyncio.Future[Any]":
         """Return the future of what a script returns; see `ask`."""
@@ -130,7 +130,7 @@ class Group:
         loop = asyncio.get_running_loop()
         trusted_until: float | None = None
         while True:
-            was_alone = self.line is None
+            was_alone = self._line is None
             try:
                 with metrics.GROUP_WRITE_SECONDS.time():
                     await self._announce(write)
@@ -158,7 +158,7 @@ class Group:
                     await self._attempted.wait()
             except TimeoutError:
                 break
-            if self.line is not None:
+            if self._line is not None:
                 return True
             failures += 1
         return False
@@ -238,7 +238,7 @@ class Group:
     async def leave(self) -> None:
         """Tell that this gateway ends, so that nobody waits for it."""
         self._has_left = True
-        if self.line is not None:
+        if self._line is not None:
             with suppress(Down, TimeoutError):
                 async with asyncio.timeout(JOIN_S):
                     await self.call(Script.LEAVE, [self._keys.members, self._keys.shares], self._member)
@@ -256,7 +256,7 @@ class Group:
                 is_new = server.uptime_s <= LEASE_S + 1
                 self._known_at = asyncio.get_running_loop().time() + LEASE_S if is_new else 0.0
                 await ear.listen(self._keys.writes, self._keys.to(self._member))
-            self.line = line
+            self._line = line
             self._attempt_over()
             tasks.create_task(self._hear(ear))
             if self._owes:
@@ -266,8 +266,8 @@ class Group:
 
     def _part(self) -> None:
         """Trust nothing that is kept, since others may write."""
-        was_in = self.line is not None
-        self.line = None
+        was_in = self._line is not None
+        self._line = None
         self.joined.clear()
         self.members = 0
         self._trusted_until = 0.0

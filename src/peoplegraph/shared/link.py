@@ -122,7 +122,7 @@ class Line:
     async def _receive(self) -> None:
         while True:
             try:
-                answer = await self._connection.read_response()
+                answer = await _read(self._connection)
             except ResponseError as error:
                 answer = error
             if not self._asked:
@@ -169,12 +169,12 @@ class Ear:
         """Subscribe; once this has returned nothing that is published there is missed."""
         await self._connection.send_command("SUBSCRIBE", *channels, check_health=False)
         for _ in channels:
-            await self._connection.read_response()
+            await _read(self._connection)
 
     async def messages(self) -> AsyncIterator[Message]:
         """Yield what is published, in its order, until the connection ends, which is raised."""
         while True:
-            kind, channel, data = await self._connection.read_response()
+            kind, channel, data = await _read(self._connection)
             if kind == b"message":
                 yield Message(channel.decode(), data)
 
@@ -210,6 +210,16 @@ def reasons(error: BaseException) -> Iterator[BaseException]:
             yield from reasons(each)
     else:
         yield error
+
+
+async def _read(connection: AbstractConnection) -> Any:
+    """Return what comes next. Raises `RedisError`, `OSError` or `Down`."""
+    try:
+        return await connection.read_response()
+    except (RedisError, OSError):
+        raise
+    except Exception as error:  # the client has others for a connection that ends while it reads
+        raise Down(f"the connection broke off: {type(error).__name__}") from error
 
 
 FAILURES = (RedisError, OSError, Down)
