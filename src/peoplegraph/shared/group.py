@@ -16,6 +16,7 @@ from secrets import token_hex
 from typing import Any, Protocol
 
 import msgspec
+from redis.exceptions import AuthenticationError, ResponseError
 
 from peoplegraph.observe import metrics
 from peoplegraph.shared.budget import Budget
@@ -228,7 +229,7 @@ class Group:
     def _tell_why(self, error: Exception) -> None:
         """Log why the store is not there, once as long as it is for the same reason."""
         found = list(reasons(error))
-        why = "; ".join(sorted({str(each) or type(each).__name__ for each in found}))
+        why = "; ".join(sorted({_said(each) for each in found}))
         if not all(isinstance(each, FAILURES) for each in found):
             log.error("the shared store is not there, and this should not have happened", exc_info=error)
         elif why != self._why:
@@ -362,6 +363,13 @@ class Group:
         else:
             self._touch(write)
         self.ask(*acknowledge)
+
+
+def _said(error: BaseException) -> str:
+    """Return what an error says, where that can be none of what was sent to begin with: the password."""
+    if isinstance(error, (ResponseError, AuthenticationError)):
+        return f"it lets nobody in like this ({type(error).__name__}); peoplegraph doctor says more"
+    return str(error) or type(error).__name__
 
 
 async def _server(line: Line) -> Server:
