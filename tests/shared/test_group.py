@@ -59,6 +59,18 @@ async def test_what_one_gateway_was_told_the_others_need_not_ask(group: Group) -
     assert other.calls == []
 
 
+async def test_who_keeps_answers_for_less_is_given_none_that_is_older(group: Group, store: Store) -> None:
+    """While a time is made shorter, one gateway after the other, the new ones take nothing from the old ones."""
+    one, other = await group.join(), await group.join(disputes={"cache_ttl_s": 30})
+    query = '{ assignee(by: { assigneeId: "asg-0006" }) { title } }'
+    await one.data(query)
+    async with store.client() as client:
+        async for name in client.scan_iter("peoplegraph:answer:*"):
+            await client.pexpire(name, 20_000)  # as if it had been asked for 40 s ago
+    await other.data(query)
+    assert len(other.calls) == 1
+
+
 async def test_a_write_is_seen_through_every_gateway(group: Group) -> None:
     """Once a write is answered, nobody answers from before it: neither from its own memory nor from the store."""
     gateways = [await group.join() for _ in range(3)]

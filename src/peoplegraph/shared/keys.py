@@ -33,13 +33,16 @@ class Keys:
         """Return the versions of what a call tells of, or touches."""
         return [self._version("tag", system.name, tag) for tag in sorted(tags)]
 
-    def answer(self, call: Call, server: str) -> str:
-        """Return where the answer to a call is kept, by one server: another may know less of what was written."""
+    def answer(self, call: Call, server: str, ttl_s: float) -> str:
+        """Return where the answer to a call is kept for so long, by one server.
+
+        Another server may know less of what was written; and who keeps answers for longer has older ones.
+        """
         body = ("",) if call.body is None else ("body", call.body)
         credential = call.credential
         whose = (credential.header, credential.secret)
         place = (call.system.name, self._bases[call.system], call.method, call.target)
-        return f"{self._group}:answer:{self._seal.name('answer', server, *place, *whose, *body)}"
+        return f"{self._group}:answer:{self._seal.name('answer', server, str(ttl_s), *place, *whose, *body)}"
 
     def caller(self, *who: str) -> str:
         """Return where a caller's buckets are."""

@@ -62,7 +62,7 @@ class Records:
 
     async def _read(self, call: Call, ttl_s: float) -> Answer:
         asked, began = asyncio.get_running_loop().time(), perf_counter()
-        key = self._keys.answer(call, self._group.server)
+        key = self._keys.answer(call, self._group.server, ttl_s)
         versions = [self._keys.everything, *self._keys.versions(call.system, call.tags)]
         try:
             found = await self._group.call(Script.FIND, [key, *versions], new_version(), self._group.version_ms)
