@@ -16,7 +16,7 @@ from uvicorn.config import STARTUP_FAILURE
 
 from peoplegraph.app import create_app
 from peoplegraph.observe import logs, metrics
-from peoplegraph.observe.shared import share_in
+from peoplegraph.observe.workers import share_in
 from peoplegraph.settings import Settings, SettingsError
 from peoplegraph.web.gateway import Gateway
 from peoplegraph.web.server import MAX_MESSAGE_BYTES

@@ -14,7 +14,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from peoplegraph.observe.names import Names
-from peoplegraph.observe.shared import Shared
+from peoplegraph.observe.workers import Workers
 from peoplegraph.settings import shared_metrics
 from peoplegraph.systems import System
 
@@ -211,7 +211,7 @@ def ended() -> None:
     """Take the gauges of this process from those of all, where they are shared: it is about to end."""
     folder = shared_metrics()
     if folder is not None:
-        Shared(folder).ended(current_process().pid)
+        Workers(folder).ended(current_process().pid)
 
 
 def _registry() -> CollectorRegistry:
@@ -219,7 +219,7 @@ def _registry() -> CollectorRegistry:
     if folder is None:
         return REGISTRY
     registry = CollectorRegistry()
-    registry.register(Shared(folder))
+    registry.register(Workers(folder))
     return registry
 
 

@@ -27,14 +27,14 @@ def share_in(folder: Path) -> None:
     share_metrics_in(str(folder))
 
 
-class Shared(Collector):
+class Workers(Collector):
     """What all processes have counted, with those that have ended, and the gauges of those that run."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
     def __repr__(self) -> str:
-        return f"<Shared {self._folder}>"
+        return f"<Workers {self._folder}>"
 
     def collect(self) -> Iterable[Metric]:
         """Read all files."""

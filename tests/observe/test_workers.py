@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from prometheus_client.mmap_dict import MmapedDict, mmap_key
 
-from peoplegraph.observe.shared import LOCK, Shared
+from peoplegraph.observe.workers import LOCK, Workers
 
 ENDED = 5_000_000
 """No process has such an id: Linux has none above 4,194,304."""
@@ -42,7 +42,7 @@ def read(folder: Path) -> dict[str, float]:
     """Return what is told of all."""
     return {
         f"{sample.name}{sample.labels.get('le', '')}": sample.value
-        for metric in Shared(folder).collect()
+        for metric in Workers(folder).collect()
         for sample in metric.samples
     }
 
@@ -76,7 +76,7 @@ def test_many_read_while_others_end(folder: Path) -> None:
 
     def ended() -> None:
         for number in range(200):
-            Shared(folder).ended(ENDED + number)
+            Workers(folder).ended(ENDED + number)
 
     with ThreadPoolExecutor(5) as threads:
         ending = threads.submit(ended)
