@@ -33,7 +33,10 @@ def _store_url(secret: SecretStr) -> SecretStr:
     except ValueError:
         has_place = False
     if not has_place or url.scheme not in {"redis", "rediss", "unix"}:
-        raise ValueError("must be like redis://host:6379/0, rediss://host:6379/0 (TLS) or unix:///path")
+        raise ValueError(
+            "must be like redis://host:6379/0, rediss://host:6379/0 (TLS) or unix:///path, "
+            "with what is special in a password percent-encoded"
+        )
     if not options <= _OPTIONS[url.scheme]:
         may = ", ".join(sorted(_OPTIONS[url.scheme])) or "none"
         raise ValueError(f"has an option that it may not have; with {url.scheme}:// there may be: {may}")
