@@ -266,7 +266,9 @@ class Cache:
         is_forbidden = forbids_keeping(answer)
         is_revalidated = answer.status == 304 and old is not None and bool(validators)
         metrics.cache_reads(call.system, "revalidated" if is_revalidated else "miss").inc()
-        fresh_until = min(asked + ttl_s, asked + ttl_s if answer.fresh_until is None else answer.fresh_until)
+        fresh_until = asked + ttl_s
+        if answer.fresh_until is not None:
+            fresh_until = min(fresh_until, answer.fresh_until)
         if answer.status == 304 and old is not None and validators:
             answer, headers = old.answer, {**old.answer.headers, **headers}
         if may_be_kept(call, answer) and not is_forbidden:
