@@ -94,7 +94,7 @@ GROUP_MEMBERS = Gauge(
 GROUP_LOSSES = Counter("peoplegraph_group_losses", "How often the shared store was lost.")
 GROUP_WRITE_SECONDS = Histogram(
     "peoplegraph_group_write_duration_seconds",
-    "Time until all gateways had heard of a write.",
+    "Time that a write took until no gateway gave out what was there before.",
     buckets=SECONDS,
 )
 GROUP_UNHEARD = Counter(

@@ -100,6 +100,8 @@ class Group:
         self._known_at = 0.0
         """From when on the store knows all who trust what they keep: one that has begun anew may not yet."""
         self._why = ""
+        self._has_strangers = False
+        """Whether the last write that was heard of could not be read."""
         self._has_left = False
 
     def __repr__(self) -> str:
@@ -128,13 +130,16 @@ class Group:
 
         Without the store it returns once the leases of all have run out that may have lost it, too.
         """
+        with metrics.GROUP_WRITE_SECONDS.time():
+            await self._tell(write)
+
+    async def _tell(self, write: Write) -> None:
         loop = asyncio.get_running_loop()
         trusted_until: float | None = None
         while True:
             was_alone = self._line is None
             try:
-                with metrics.GROUP_WRITE_SECONDS.time():
-                    await self._announce(write)
+                await self._announce(write)
             except Down:
                 self._owes = True
             else:
@@ -233,7 +238,7 @@ class Group:
         if not all(isinstance(each, FAILURES) for each in found):
             log.error("the shared store is not there, and this should not have happened", exc_info=error)
         elif why != self._why:
-            log.warning("the shared store is not there, and nothing is kept until it is: %s", why)
+            log.warning("the shared store is not there, and nothing is kept until it is: %s (try doctor)", why)
         self._why = why
 
     async def leave(self) -> None:
@@ -351,13 +356,16 @@ class Group:
         except (Unreadable, msgspec.MsgspecError, KeyError):
             # somebody with another key, or of another release: what it wrote is not known, and what is kept in the
             # store under our own names does not know of it either
-            log.warning("another gateway of the group has another PEOPLEGRAPH_SHARED_KEY, or another release")
+            if not self._has_strangers:
+                log.warning("another gateway of the group has another PEOPLEGRAPH_SHARED_KEY, or another release")
+            self._has_strangers = True
             self._forget()
             self.call(
                 Script.TOUCH, [self._keys.members, self._keys.everything], new_version(), self.version_ms, "", ""
             )
             self.ask(*acknowledge)  # behind it, on the same connection
             return
+        self._has_strangers = False
         if write is None:
             self._forget()
         else:
@@ -368,7 +376,7 @@ class Group:
 def _said(error: BaseException) -> str:
     """Return what an error says, where that can be none of what was sent to begin with: the password."""
     if isinstance(error, (ResponseError, AuthenticationError)):
-        return f"it lets nobody in like this ({type(error).__name__}); peoplegraph doctor says more"
+        return f"it lets nobody in like this, {type(error).__name__}"
     return str(error) or type(error).__name__
 
 

@@ -92,7 +92,6 @@ async def build_upstream(
         cache = Cache(share.send if shares else below.send, ttl_s, settings.stale_if_error_s, others)
         layers = (cache, share, *(() if records is None else (below,)), retry, breaker, engine)
         yield Upstream(cache.send, cache, share, breaker, engine, layers)
-        await cache.told()
 
 
 def limits_of(settings: Settings) -> dict[System, Limits]:
