@@ -106,7 +106,10 @@ def test_environment_over_dotenv_over_toml(monkeypatch: pytest.MonkeyPatch, tmp_
         ({"SHARED_URL": "redis://x/secret", "SHARED_KEY": KEY}, "PEOPLEGRAPH_SHARED_URL: must be like"),
         (
             {"SHARED_URL": "redis://:secret/word@x:6379/0", "SHARED_KEY": KEY},
-            "unix:///path, with what is special in a password percent-encoded",
+            (
+                "PEOPLEGRAPH_SHARED_URL: must be like redis://host:6379/0, rediss://host:6379/0 (TLS) "
+                "or unix:///path, with what is special in a password percent-encoded"
+            ),
         ),
         (
             {"SHARED_URL": "rediss://:secret@x/0?ssl_cert_reqs=none", "SHARED_KEY": KEY},
