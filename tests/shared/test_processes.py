@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -142,29 +143,29 @@ async def running(sandbox: Sandbox, blocks: Blocks, tmp_path: Path) -> AsyncIter
 
 async def test_reads_see_the_writes_of_every_gateway(running: Pair) -> None:
     """Whatever is read and written through whichever gateway, in a row or at once: who asks then has the newest."""
-    loop = asyncio.get_running_loop()
-
-    @settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
-    @given(st.lists(st.one_of(reads, writes, together), min_size=2, max_size=12))
-    def hold(steps: list[tuple[object, ...]]) -> None:
-        asyncio.run_coroutine_threadsafe(carried_out(running, steps), loop).result()
-
-    await asyncio.to_thread(hold)
+    await hold_for(running, st.one_of(reads, writes, together), most=12, examples=40)
 
 
 async def test_reads_see_the_writes_of_every_gateway_while_the_store_comes_and_goes(running: Pair) -> None:
     """The same while the store is killed, begins anew with nothing in it, hangs, and goes on."""
+    await hold_for(running, st.one_of(reads, writes, faults), least=4, most=10, examples=6)
+
+
+async def hold_for(
+    pair: Pair, step: st.SearchStrategy[tuple[Any, ...]], *, least: int = 2, most: int, examples: int
+) -> None:
+    """Carry out steps that hypothesis chooses, so often."""
     loop = asyncio.get_running_loop()
 
-    @settings(max_examples=6, suppress_health_check=[HealthCheck.too_slow])
-    @given(st.lists(st.one_of(reads, writes, faults), min_size=4, max_size=10))
-    def hold(steps: list[tuple[object, ...]]) -> None:
-        asyncio.run_coroutine_threadsafe(carried_out(running, steps), loop).result()
+    @settings(max_examples=examples, suppress_health_check=[HealthCheck.too_slow])
+    @given(st.lists(step, min_size=least, max_size=most))
+    def hold(steps: list[tuple[Any, ...]]) -> None:
+        asyncio.run_coroutine_threadsafe(carried_out(pair, steps), loop).result()
 
     await asyncio.to_thread(hold)
 
 
-async def carried_out(pair: Pair, steps: list[tuple[object, ...]]) -> None:
+async def carried_out(pair: Pair, steps: list[tuple[Any, ...]]) -> None:
     """Carry out steps in a row, from a store that runs."""
     await pair.mended()
     for step in steps:

@@ -78,7 +78,7 @@ async def _try(line: Line, ear: Ear, keys: Keys, now_ms: int) -> None:
 
     async def call(script: Script, names: list[str], *arguments: Argument) -> Any:
         await line.ask("SCRIPT", "LOAD", script.text)
-        return await line.ask("EVALSHA", script.digest, len(names), *names, *arguments)
+        return await line.ask(*script.command(names, *arguments))
 
     who, kept = [keys.members, keys.shares], keys.query("")
     mine = keys.to("doctor")

@@ -123,7 +123,7 @@ class Group:
 
     def call(self, script: Script, keys: list[str], *arguments: Argument) -> "asyncio.Future[Any]":
         """Return the future of what a script returns; see `ask`."""
-        return self.ask("EVALSHA", script.digest, len(keys), *keys, *arguments)
+        return self.ask(*script.command(keys, *arguments))
 
     async def touched(self, write: Write) -> None:
         """Tell all gateways of a write; once this returns none of them gives out what it kept before.

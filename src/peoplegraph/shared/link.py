@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from enum import Enum
@@ -49,6 +49,10 @@ class Script(Enum):
     def digest(self) -> str:
         """What the store knows it by, once it was loaded."""
         return sha1(self.text.encode(), usedforsecurity=False).hexdigest()
+
+    def command(self, keys: Sequence[str], *arguments: Argument) -> tuple[Argument, ...]:
+        """Return what has the store do it, where it was loaded."""
+        return ("EVALSHA", self.digest, len(keys), *keys, *arguments)
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,9 +196,7 @@ async def connected(url: str) -> AsyncIterator[tuple[Line, Ear]]:
     )
     commands, events = (pool.make_connection() for _ in range(2))  # type: ignore[no-untyped-call]
     try:
-        async with asyncio.timeout(
-            CONNECT_TIMEOUT_S
-        ):  # what is said to begin with, too: its answer has no time else
+        async with asyncio.timeout(CONNECT_TIMEOUT_S):  # for what is said to begin with, too
             await commands.connect()
             await events.connect()
         yield Line(commands), Ear(events)

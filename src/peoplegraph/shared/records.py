@@ -7,7 +7,6 @@ touches new ones, so that nobody finds it any more, however late it was put ther
 import asyncio
 from collections.abc import Awaitable, Mapping
 from time import perf_counter, time
-from typing import Final
 
 import msgspec
 from msgspec.structs import replace
@@ -21,11 +20,10 @@ from peoplegraph.systems import System
 from peoplegraph.upstream.call import Answer, Call, Send, may_be_kept, validators_of
 from peoplegraph.upstream.trail import Source
 
-MAX_BYTES: Final = 512 * 1024
+MAX_BYTES = 512 * 1024
 """The largest body that is kept there; a larger one would hold up what is behind it on the connection."""
 
-
-CLOCKS_S: Final = 60.0
+CLOCKS_S = 60.0
 """By how much gateways' clocks may differ, and how long whoever controls the store may give out what is over."""
 
 
