@@ -11,6 +11,7 @@ from hashlib import sha1
 from importlib.resources import files
 from typing import Any
 
+from hiredis import pack_command
 from redis.asyncio import ConnectionPool
 from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry
@@ -120,8 +121,8 @@ class Line:
             self._asked.extend((self._looks, future) for _, future in batch)
             self.commands += len(batch)
             self._look()
-            packed = self._connection.pack_commands([command for command, _ in batch])
-            await self._connection.send_packed_command(b"".join(packed), check_health=False)
+            packed = b"".join([pack_command(command) for command, _ in batch])  # type: ignore[arg-type]  # of any length
+            await self._connection.send_packed_command(packed, check_health=False)
 
     async def _receive(self) -> None:
         while True:
