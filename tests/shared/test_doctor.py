@@ -1,6 +1,7 @@
 """`peoplegraph doctor`: what it says of a store that gateways share, and of one that they cannot share."""
 
 import asyncio
+from base64 import b64encode
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -43,6 +44,21 @@ async def test_a_store_that_is_well(blocks: Blocks, store: Store, group: Group) 
     async with store.client() as client:
         left = [await client.pttl(key) async for key in client.scan_iter("*doctor*")]
     assert all(ms != -1 and ms <= 2 * SOON_MS for ms in left)  # -2: it is gone, -1: it stays
+
+
+async def test_a_store_that_a_gateway_with_another_key_shares(
+    blocks: Blocks, store: Store, group: Group, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is told how many there are; and whoever joins beside one says so at once, and not at the first write."""
+    await group.join(shared={"key": b64encode(b"k" * 32).decode()})
+    assert caplog.messages == []
+    await group.join()
+    assert caplog.messages == [
+        "another gateway of the group has another PEOPLEGRAPH_SHARED_KEY, or another release"
+    ]
+    line = await said(blocks, store.url)
+    assert line.startswith(f"{STORE}: ok: ")
+    assert line.endswith("; processes that share it now: 2, of which 1 with another PEOPLEGRAPH_SHARED_KEY")
 
 
 async def test_a_gateway_alone_has_no_store_to_be_told_of(blocks: Blocks) -> None:

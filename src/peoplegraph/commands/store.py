@@ -68,9 +68,12 @@ async def _look(url: str, settings: Settings) -> str:
         took_ms = (loop.time() - began) * 1000
         now_ms = seconds * 1000 + microseconds // 1000
         await _try(line, ear, Keys(f"{settings.shared.group}:doctor", seal, {}), now_ms)
-        members = await line.ask("ZCOUNT", Keys(settings.shared.group, seal, {}).members, now_ms, "+inf")
+        keys = Keys(settings.shared.group, seal, {})
+        members = await line.ask("ZRANGEBYSCORE", keys.members, now_ms, "+inf")
         running.cancel()
-    return f"{server.name} answered in {took_ms:.1f} ms; processes that share it now: {members}"
+    found = f"{server.name} answered in {took_ms:.1f} ms; processes that share it now: {len(members)}"
+    strangers = keys.strangers(members)
+    return f"{found}, of which {strangers} with another {PREFIX}SHARED_KEY" if strangers else found
 
 
 async def _try(line: Line, ear: Ear, keys: Keys, now_ms: int) -> None:

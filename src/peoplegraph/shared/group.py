@@ -12,7 +12,6 @@ import random
 from collections.abc import Collection
 from contextlib import suppress
 from itertools import count
-from secrets import token_hex
 from typing import Any, Protocol
 
 import msgspec
@@ -78,7 +77,7 @@ class Group:
         self.version_ms = round((keep_s + VERSION_S) * 1000)
         """How long a version stands."""
         self._keepers: Collection[Keeper] = ()
-        self._member = token_hex(8)
+        self._member = keys.new_member()
         self._line: Line | None = None
         """The way to the store; None while there is none."""
         self.server = ""
@@ -101,7 +100,7 @@ class Group:
         """From when on the store knows all who trust what they keep: one that has begun anew may not yet."""
         self._why = ""
         self._has_strangers = False
-        """Whether the last write that was heard of could not be read."""
+        """Whether another gateway could not be understood, when one was last heard."""
         self._has_left = False
 
     def __repr__(self) -> str:
@@ -262,6 +261,8 @@ class Group:
                 is_new = server.uptime_s <= LEASE_S + 1
                 self._known_at = asyncio.get_running_loop().time() + LEASE_S if is_new else 0.0
                 await ear.listen(self._keys.writes, self._keys.to(self._member))
+                if self._keys.strangers(await line.ask("ZRANGE", self._keys.members, 0, -1)):
+                    self._tell_of_strangers()
             self._line = line
             self._attempt_over()
             tasks.create_task(self._hear(ear))
@@ -356,9 +357,7 @@ class Group:
         except (Unreadable, msgspec.MsgspecError, KeyError):
             # somebody with another key, or of another release: what it wrote is not known, and what is kept in the
             # store under our own names does not know of it either
-            if not self._has_strangers:
-                log.warning("another gateway of the group has another PEOPLEGRAPH_SHARED_KEY, or another release")
-            self._has_strangers = True
+            self._tell_of_strangers()
             self._forget()
             self.call(
                 Script.TOUCH, [self._keys.members, self._keys.everything], new_version(), self.version_ms, "", ""
@@ -371,6 +370,11 @@ class Group:
         else:
             self._touch(write)
         self.ask(*acknowledge)
+
+    def _tell_of_strangers(self) -> None:
+        if not self._has_strangers:
+            log.warning("another gateway of the group has another PEOPLEGRAPH_SHARED_KEY, or another release")
+        self._has_strangers = True
 
 
 def _said(error: BaseException) -> str:

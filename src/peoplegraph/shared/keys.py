@@ -1,6 +1,6 @@
 """What things are called in the store: nothing of it tells whom or what it is about."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from secrets import token_hex
 
 from peoplegraph.shared.seal import Seal
@@ -21,9 +21,18 @@ class Keys:
         """The channel where each write is told."""
         self.everything = self._version("everything")
         """The version of all answers."""
+        self._whose = seal.name("member")[:8]
 
     def __repr__(self) -> str:
         return f"<Keys of {self._group}>"
+
+    def new_member(self) -> str:
+        """Return a name for a process: those with one key begin alike."""
+        return f"{self._whose}-{token_hex(8)}"
+
+    def strangers(self, members: Iterable[bytes]) -> int:
+        """Return how many of the members have another key."""
+        return sum(not member.startswith(self._whose.encode()) for member in members)
 
     def to(self, member: str) -> str:
         """Return the channel where one member alone is told something."""
