@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
+from peoplegraph.commands import explain
 from peoplegraph.sandbox import Blocks, Sandbox, disputes
 from peoplegraph.sandbox.faults import parse
 from peoplegraph.upstream.call import LATE_WRITE_S
@@ -78,6 +79,16 @@ async def test_a_write_is_seen_through_every_gateway(group: Group) -> None:
         assert len({await name_by(gateway) for gateway in gateways}) == 1
         await writer.data(WRITE, name=f"Name {number}")
         assert {await name_by(gateway) for gateway in gateways} == {f"Name {number}"}
+
+
+async def test_a_write_by_explain_is_seen_through_every_gateway(group: Group, blocks: Blocks, store: Store) -> None:
+    """`explain --run` takes part where it writes: no gateway answers from before it."""
+    gateway = await group.join()
+    await name_by(gateway)
+    settings = settings_for(blocks, shared=store.settings)
+    _, errors = await explain.run(settings, explain.find(settings, WRITE, None), {"name": "Explained"})
+    assert errors == []
+    assert await name_by(gateway) == "Explained"
 
 
 async def test_a_write_drops_what_it_touches_and_no_more(group: Group) -> None:

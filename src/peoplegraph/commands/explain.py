@@ -8,7 +8,7 @@ from typing import Any
 
 from graphql import GraphQLError
 
-from peoplegraph.app import build_engine, build_explainer
+from peoplegraph.app import build_engine, build_explainer, build_shared, opened_upstream
 from peoplegraph.backends import BACKENDS
 from peoplegraph.context import own_context
 from peoplegraph.engine import Operation
@@ -16,7 +16,6 @@ from peoplegraph.errors import describe
 from peoplegraph.graph.explain import Explanation
 from peoplegraph.scopes import Scope
 from peoplegraph.settings import Settings
-from peoplegraph.upstream import build_upstream
 from peoplegraph.upstream.trail import Trail
 
 REQUEST_ID = "explain"
@@ -64,7 +63,8 @@ async def run(
 ) -> tuple[Explanation, list[Any]]:
     """Run an operation against the systems, with the gateway's own keys; return the errors that it had as well."""
     engine = build_engine(settings)
-    async with build_upstream(settings) as upstream:
+    shared = build_shared(settings) if operation.is_mutation else None  # who only reads need not be in the group
+    async with opened_upstream(settings, shared, None) as upstream:
         began = perf_counter()
         context = own_context(REQUEST_ID, BACKENDS, settings, upstream.send)
         result = await engine.run(operation, variables, context, granted=frozenset(Scope))

@@ -107,6 +107,11 @@ class Operation:
                     if isinstance(argument.value, VariableNode):
                         yield argument.value.name.value
 
+    @property
+    def is_mutation(self) -> bool:
+        """Whether it may change something."""
+        return self.definition.operation is OperationType.MUTATION
+
     @cached_property
     def field_names(self) -> frozenset[str]:
         """The names of all fields in the operation and in its document's fragments."""
@@ -153,8 +158,7 @@ class Plan:
             ),
             denied,
         )
-        serially = operation.definition.operation is OperationType.MUTATION
-        compiled = compiler.operation(root_type, root.grouped_field_set, serially=serially)
+        compiled = compiler.operation(root_type, root.grouped_field_set, serially=operation.is_mutation)
         self.source = compiled.source
         self.sites = compiled.sites
         self.root_functions = compiled.root_functions

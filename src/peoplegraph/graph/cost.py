@@ -11,7 +11,6 @@ from graphql import (
     GraphQLError,
     GraphQLObjectType,
     GraphQLSchema,
-    OperationType,
     get_argument_values,
     get_named_type,
     get_nullable_type,
@@ -128,9 +127,7 @@ class Budget:
         if root is None:
             return 0
         walk = Walk(self._table, operation, variables)
-        if (
-            operation.definition.operation is OperationType.MUTATION
-        ):  # each root field may make the next one ask anew
+        if operation.is_mutation:  # each root field may make the next one ask anew
             return sum(self._total(each) for each in walk.sums(root, [operation.definition], 1))
         return self._total(walk.of(root, [operation.definition], 1))
 

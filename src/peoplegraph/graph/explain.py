@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import msgspec
-from graphql import GraphQLObjectType, OperationType
+from graphql import GraphQLObjectType
 from graphql.execution.values import VariableValues
 
 from peoplegraph.engine import NO_VARIABLES, Operation
@@ -168,7 +168,7 @@ class _Explanation:
     def __init__(self, explainer: Explainer, walk: Walk, operation: Operation) -> None:
         self._explainer = explainer
         self._walk = walk
-        self._is_mutation = operation.definition.operation is OperationType.MUTATION
+        self._is_mutation = operation.is_mutation
         self._counted: set[str] = set()
         self.left = MAX_FIELDS
 
