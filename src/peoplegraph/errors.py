@@ -253,6 +253,7 @@ def describe(error: GraphQLError, request_id: str, *, suggests: bool = True) -> 
     cause = _cause(error)
     if isinstance(cause, GatewayError):
         extensions = cause.extensions
+        _forget_where(error)
     elif cause is None or isinstance(cause, GraphQLError):
         extensions = {"code": _request_error_code(error)}
         if not suggests:
@@ -278,6 +279,16 @@ def _cause(error: GraphQLError) -> Exception | None:
     while isinstance(cause, GraphQLError) and cause.original_error is not None:
         cause = cause.original_error
     return cause
+
+
+def _forget_where(error: BaseException | None) -> None:
+    """Drop where an expected error was raised: those frames hold the request's loaders, and they hold the error.
+
+    In such a circle all that the request had would stay until the garbage collector's next run.
+    """
+    while error is not None:
+        error.__traceback__ = None
+        error = error.original_error if isinstance(error, GraphQLError) else error.__context__
 
 
 def internal_message(request_id: str) -> str:

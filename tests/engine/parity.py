@@ -1,13 +1,17 @@
 """Runs an operation with the engine and with graphql-core, and compares what they say."""
 
+import asyncio
+import gc
 import json
+import warnings
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from inspect import isawaitable
 from typing import Any
 
 import strawberry
-from graphql import GraphQLError, OperationDefinitionNode, execute, parse, validate
+from graphql import ExecutionResult, GraphQLError, OperationDefinitionNode, execute, parse, validate
 from graphql.execution.values import VariableValues, get_variable_values
 
 from peoplegraph.engine.plan import Operation, Plan
@@ -52,18 +56,44 @@ async def assert_equal(
     assert not isinstance(coerced, list), coerced
     plan = operation.plan(coerced)
     run = await plan.run(coerced, context(), root)
-    core: Any = schema._schema  # noqa: SLF001
-    expected: Any = execute(
-        core, operation.document, variable_values=variables, context_value=context(), root_value=root
-    )
-    if isawaitable(expected):
-        expected = await expected
+    with left_behind():
+        expected = await reference(operation, variables, context(), root)
     assert json.dumps(run.data) == json.dumps(expected.data), text
     mine, theirs = run.collected.errors, expected.errors or []
     if in_order:
         assert [e.formatted for e in mine] == [e.formatted for e in theirs], text
     assert summary(run.data, mine) == summary(expected.data, theirs), text
     return plan, run.data, mine
+
+
+@contextmanager
+def left_behind() -> Iterator[None]:
+    """Excuse coroutines that nobody awaits: graphql-core has some where a sibling fails; the engine may not."""
+    gc.disable()  # what is made meanwhile stays where the youngest are
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)
+            yield
+            gc.collect(0)
+    finally:
+        gc.enable()
+
+
+async def reference(operation: Operation, variables: Mapping[str, Any], context: Any, root: Any) -> ExecutionResult:
+    """Return what graphql-core says, once all is gone that it began."""
+    before = asyncio.all_tasks()
+    core: Any = operation.schema._schema  # noqa: SLF001
+    result: Any = execute(
+        core, operation.document, variable_values=dict(variables), context_value=context, root_value=root
+    )
+    if isawaitable(result):
+        result = await result
+    while left := asyncio.all_tasks() - before:
+        await asyncio.wait(left)
+    await asyncio.sleep(0)  # what the last of them has called is called in the next turn
+    for error in result.errors or ():
+        error.original_error = error.__traceback__ = None
+    return result  # type: ignore[no-any-return]
 
 
 def summary(data: Any, errors: list[GraphQLError]) -> dict[str, Any]:

@@ -6,6 +6,9 @@ import logging
 
 import pytest
 
+from peoplegraph.backends.batching import Each
+from peoplegraph.flight import Flight
+from peoplegraph.sandbox.faults import parse
 from peoplegraph.upstream.trail import Step
 from tests.conftest import MakeGateway
 from tests.gateway import Gateway
@@ -75,14 +78,22 @@ async def test_nothing_leaks(
     assert upstream.requests[0] not in others
 
 
-async def test_what_came_of_calls_goes_with_its_request(gateway: Gateway) -> None:
-    """Calls and what is known of them hold each other: they are let go of without the garbage collector."""
-    query = '{ representative(reference: "REP-021") { supervisor { name } assignee { email } } }'
-    await gateway.ask(query)
+@pytest.mark.parametrize("kind", [None, "refuse", "throttle", "error", "reset", "truncate", "garbage", "shape"])
+async def test_what_a_request_had_goes_with_it(
+    gateway: Gateway, kind: str | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Calls and what came of them, errors and loaders hold each other: none waits for the garbage collector."""
+    query = """{ rep(by: { repId: 1001 }) { title }
+      representative(reference: "REP-021") { supervisor { name } assignee { email } } }"""
+    caplog.set_level(logging.CRITICAL)  # whoever keeps what is logged keeps errors
+    if kind is not None:
+        await gateway.sandbox.switch([parse(f"{system}:{kind}") for system in READS])
+    codes = [code for _ in range(20) for code in (await gateway.ask(query)).codes]  # until nobody is called
+    assert bool(codes) == (kind is not None)
     gc.collect()
     gc.disable()
     try:
         await gateway.ask(query)
-        assert not [each for each in gc.get_objects() if isinstance(each, Step)]
+        assert not [each for each in gc.get_objects() if isinstance(each, Step | Flight | Each)]
     finally:
         gc.enable()

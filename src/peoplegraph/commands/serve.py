@@ -80,7 +80,7 @@ def worker() -> Gateway:
     gateway.router.lifespan_context = lifespan
     gc.collect()
     gc.freeze()  # what is there now stays: the collector need not look at the schema again and again
-    gc.set_threshold(50_000, 20, 100)  # a request makes some thousand objects, and leaves none behind
+    gc.set_threshold(50_000, 20, 10)  # a request makes some thousand objects, and leaves hardly any behind
     return gateway
 
 

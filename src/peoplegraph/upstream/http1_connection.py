@@ -198,6 +198,7 @@ class Connection(asyncio.Protocol):
         self._lost(self)
         if self._waiter is not None:
             self._end(Lost(started=self.started))
+        del self._parser  # it holds this in turn
 
     # llhttp's callbacks
 
