@@ -253,7 +253,7 @@ def describe(error: GraphQLError, request_id: str, *, suggests: bool = True) -> 
     cause = _cause(error)
     if isinstance(cause, GatewayError):
         extensions = cause.extensions
-        _forget_where(error)
+        forget_where(error)
     elif cause is None or isinstance(cause, GraphQLError):
         extensions = {"code": _request_error_code(error)}
         if not suggests:
@@ -281,7 +281,7 @@ def _cause(error: GraphQLError) -> Exception | None:
     return cause
 
 
-def _forget_where(error: BaseException | None) -> None:
+def forget_where(error: BaseException | None) -> None:
     """Drop where an expected error was raised: those frames hold the request's loaders, and they hold the error.
 
     In such a circle all that the request had would stay until the garbage collector's next run.

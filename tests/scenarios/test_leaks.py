@@ -78,16 +78,18 @@ async def test_nothing_leaks(
     assert upstream.requests[0] not in others
 
 
+@pytest.mark.parametrize("failing", [["disputes"], ["collections", "disputes", "rpm"]], ids=["one", "all"])
 @pytest.mark.parametrize("kind", [None, "refuse", "throttle", "error", "reset", "truncate", "garbage", "shape"])
 async def test_what_a_request_had_goes_with_it(
-    gateway: Gateway, kind: str | None, caplog: pytest.LogCaptureFixture
+    gateway: Gateway, kind: str | None, failing: list[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     """Calls and what came of them, errors and loaders hold each other: none waits for the garbage collector."""
-    query = """{ rep(by: { repId: 1001 }) { title }
-      representative(reference: "REP-021") { supervisor { name } assignee { email } } }"""
+    query = """{ rep(by: { repId: 1001 }) { title } assignees(first: 2) { nodes { title } }
+      representatives(references: ["REP-001", "REP-002", "REP-003", "REP-004", "REP-005", "REP-006"]) {
+        supervisor { name } assignee { email } } }"""
     caplog.set_level(logging.CRITICAL)  # whoever keeps what is logged keeps errors
     if kind is not None:
-        await gateway.sandbox.switch([parse(f"{system}:{kind}") for system in READS])
+        await gateway.sandbox.switch([parse(f"{system}:{kind}") for system in failing])
     codes = [code for _ in range(20) for code in (await gateway.ask(query)).codes]  # until nobody is called
     assert bool(codes) == (kind is not None)
     gc.collect()

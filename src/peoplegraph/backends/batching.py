@@ -10,7 +10,7 @@ from typing import Any, Generic, TypeVar, cast
 
 from aiodataloader import DataLoader
 
-from peoplegraph.errors import GatewayError, NotFound
+from peoplegraph.errors import GatewayError, NotFound, forget_where
 from peoplegraph.flight import Abandoned, Flight
 
 K = TypeVar("K", bound=Hashable)
@@ -28,7 +28,14 @@ class Loader(DataLoader[K, V]):
 
     async def batch_load_fn(self, keys: list[K]) -> list[V]:
         """Load the batch; an exception in place of a value is that key's error."""
-        return cast("list[V]", list(await self._load_batch(keys)))
+        try:
+            found = list(await self._load_batch(keys))
+        except GatewayError as error:
+            found = [error] * len(keys)
+        for each in found:
+            if isinstance(each, GatewayError):
+                forget_where(each)  # a future keeps it, too
+        return cast("list[V]", found)
 
     def load(self, key: K) -> "asyncio.Future[V]":
         """Return a future of a key's value, the caller's own; what nobody waits for any more fails in silence."""
