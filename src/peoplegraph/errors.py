@@ -288,7 +288,8 @@ def forget_where(error: BaseException | None) -> None:
     """
     while error is not None:
         error.__traceback__ = None
-        error = error.original_error if isinstance(error, GraphQLError) else error.__context__
+        behind, error.__context__ = error.__context__, None
+        error = error.original_error if isinstance(error, GraphQLError) else behind
 
 
 def internal_message(request_id: str) -> str:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from peoplegraph.backends.batching import Each, Loader, by_key, each, load_many
-from peoplegraph.errors import NotFound
+from peoplegraph.errors import NotFound, Unavailable
 from peoplegraph.systems import System
 
 
@@ -145,6 +145,22 @@ async def test_errors_stand_in_their_place() -> None:
     first, second, third = await load_many(lambda: loader, [1, 2, 3], lambda key, value: f"{key}={value}")
     assert (first, third) == ("1=1", None)
     assert isinstance(second, ValueError)
+
+
+async def test_who_asks_again_for_a_batch_that_failed_has_it_tried_again() -> None:
+    """Its error says nothing of each key, so it is not remembered as theirs."""
+    outcomes: list[Exception | list[int]] = [Unavailable(System.RPM, "down"), [7]]
+
+    async def load(_: list[int]) -> list[int]:
+        outcome = outcomes.pop(0)
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    loader = Loader(load)
+    with pytest.raises(Unavailable):
+        await loader.load(1)
+    assert await loader.load(1) == 7
 
 
 async def test_a_failed_batch_fails_each_of_its_keys() -> None:

@@ -69,6 +69,7 @@ async def assert_equal(
 @contextmanager
 def left_behind() -> Iterator[None]:
     """Excuse coroutines that nobody awaits: graphql-core has some where a sibling fails; the engine may not."""
+    gc.collect(0)  # what the engine has left
     gc.disable()  # what is made meanwhile stays where the youngest are
     try:
         with warnings.catch_warnings():

@@ -82,13 +82,18 @@ async def test_a_write_is_seen_through_every_gateway(group: Group) -> None:
 
 
 async def test_a_write_by_explain_is_seen_through_every_gateway(group: Group, blocks: Blocks, store: Store) -> None:
-    """`explain --run` takes part where it writes: no gateway answers from before it."""
+    """`explain --run` takes part where it writes, and does not without the store."""
     gateway = await group.join()
     await name_by(gateway)
     settings = settings_for(blocks, shared=store.settings)
     _, errors = await explain.run(settings, explain.find(settings, WRITE, None), {"name": "Explained"})
     assert errors == []
     assert await name_by(gateway) == "Explained"
+    await store.kill()
+    gateway.sandbox.ledger.calls.clear()
+    with pytest.raises(explain.ExplainError, match="they would not hear of what it writes"):
+        await explain.run(settings, explain.find(settings, WRITE, None), {"name": "Unheard"})
+    assert gateway.calls == []
 
 
 async def test_a_write_drops_what_it_touches_and_no_more(group: Group) -> None:

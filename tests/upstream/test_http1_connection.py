@@ -1,8 +1,10 @@
 """One connection's parsing: whole, byte by byte, cut anywhere, and malformed in every way that matters."""
 
 import asyncio
+import gc
 import gzip
 import itertools
+import weakref
 import zlib
 from typing import Any
 
@@ -108,6 +110,22 @@ WHOLE: dict[str, tuple[bytes, int, bytes, bool]] = {
     "identity": (length(b"hello", b"Content-Encoding: identity"), 200, b"hello", True),
 }
 UNTIL_EOF = b"HTTP/1.1 200 OK\r\nX: y\r\n\r\nhello"
+
+
+async def test_a_connection_that_is_lost_is_let_go_of() -> None:
+    """It and its parser hold each other: neither waits for the garbage collector."""
+    exchange = Exchange()
+    exchange.feed(length(b"hello"))
+    await exchange.waiter
+    exchange.end()
+    gone = weakref.ref(exchange.connection)
+    gc.disable()
+    try:
+        del exchange.connection
+        await asyncio.sleep(0)
+        assert gone() is None
+    finally:
+        gc.enable()
 
 
 @pytest.mark.parametrize(("data", "status", "body", "keep"), WHOLE.values(), ids=WHOLE.keys())

@@ -32,6 +32,8 @@ class Loader(DataLoader[K, V]):
             found = list(await self._load_batch(keys))
         except GatewayError as error:
             found = [error] * len(keys)
+            for key in keys:
+                self.clear(key)  # it says nothing of each: who asks again has it tried again
         for each in found:
             if isinstance(each, GatewayError):
                 forget_where(each)  # a future keeps it, too

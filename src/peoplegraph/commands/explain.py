@@ -61,10 +61,15 @@ def explain(settings: Settings, operation: Operation, variables: Mapping[str, An
 async def run(
     settings: Settings, operation: Operation, variables: Mapping[str, Any]
 ) -> tuple[Explanation, list[Any]]:
-    """Run an operation against the systems, with the gateway's own keys; return the errors that it had as well."""
+    """Run an operation against the systems, with the gateway's own keys; return the errors that it had as well.
+
+    Where gateways share a store they hear of what it writes. Raises `ExplainError`.
+    """
     engine = build_engine(settings)
     shared = build_shared(settings) if operation.is_mutation else None  # who only reads need not be in the group
     async with opened_upstream(settings, shared, None) as upstream:
+        if shared is not None and shared.state() != "up":
+            raise ExplainError("the store that gateways share is not there: they would not hear of what it writes")
         began = perf_counter()
         context = own_context(REQUEST_ID, BACKENDS, settings, upstream.send)
         result = await engine.run(operation, variables, context, granted=frozenset(Scope))

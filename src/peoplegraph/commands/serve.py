@@ -60,7 +60,7 @@ def serve(settings: Settings) -> None:
 
 
 def worker() -> Gateway:
-    """Return the gateway, in a process of its own: it logs, hears signals, and has no garbage to collect."""
+    """Return the gateway, in a process of its own: it logs, hears signals, and has hardly any garbage."""
     settings = Settings.load()
     logs.configure(settings.log)
     try:

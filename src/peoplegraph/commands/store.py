@@ -64,16 +64,15 @@ async def _look(url: str, settings: Settings) -> str:
         if wrong := server.unfit or server.risk:
             raise Unfit(wrong)
         began = loop.time()
-        seconds, microseconds = map(int, await line.ask("TIME"))
+        now_ms = await line.now_ms()
         took_ms = (loop.time() - began) * 1000
-        now_ms = seconds * 1000 + microseconds // 1000
         await _try(line, ear, Keys(f"{settings.shared.group}:doctor", seal, {}), now_ms)
         keys = Keys(settings.shared.group, seal, {})
         members = await line.ask("ZRANGEBYSCORE", keys.members, now_ms, "+inf")
         running.cancel()
     found = f"{server.name} answered in {took_ms:.1f} ms; processes that share it now: {len(members)}"
     strangers = keys.strangers(members)
-    return f"{found}, of which {strangers} with another {PREFIX}SHARED_KEY" if strangers else found
+    return f"{found}, {strangers} of them with another {PREFIX}SHARED_KEY or release" if strangers else found
 
 
 async def _try(line: Line, ear: Ear, keys: Keys, now_ms: int) -> None:

@@ -261,7 +261,8 @@ class Group:
                 is_new = server.uptime_s <= LEASE_S + 1
                 self._known_at = asyncio.get_running_loop().time() + LEASE_S if is_new else 0.0
                 await ear.listen(self._keys.writes, self._keys.to(self._member))
-                if self._keys.strangers(await line.ask("ZRANGE", self._keys.members, 0, -1)):
+                members = await line.ask("ZRANGEBYSCORE", self._keys.members, await line.now_ms(), "+inf")
+                if self._keys.strangers(members):
                     self._tell_of_strangers()
             self._line = line
             self._attempt_over()

@@ -21,17 +21,17 @@ class Keys:
         """The channel where each write is told."""
         self.everything = self._version("everything")
         """The version of all answers."""
-        self._whose = seal.name("member")[:8]
+        self._whose = seal.name("member", group)[:8]
 
     def __repr__(self) -> str:
         return f"<Keys of {self._group}>"
 
     def new_member(self) -> str:
-        """Return a name for a process: those with one key begin alike."""
+        """Return a name for a process: those with one key, of releases that understand each other, begin alike."""
         return f"{self._whose}-{token_hex(8)}"
 
     def strangers(self, members: Iterable[bytes]) -> int:
-        """Return how many of the members have another key."""
+        """Return how many of the members have another key, or are of a release that is not understood."""
         return sum(not member.startswith(self._whose.encode()) for member in members)
 
     def to(self, member: str) -> str:

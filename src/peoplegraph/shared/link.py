@@ -96,6 +96,11 @@ class Line:
             self._wanted.set()
         return future
 
+    async def now_ms(self) -> int:
+        """Return the store's time. Raises `Down`."""
+        seconds, microseconds = map(int, await self.ask("TIME"))
+        return seconds * 1000 + microseconds // 1000
+
     async def run(self) -> None:
         """Send and receive until something goes wrong, which is raised; then whoever waits gets `Down`."""
         try:

@@ -27,7 +27,8 @@ class Seal:
 
     def __init__(self, key: bytes) -> None:
         self._naming = hmac.digest(key, b"peoplegraph names", "sha256")
-        self._sealing = hmac.digest(key, b"peoplegraph values", "sha256")
+        # Another number wherever names change: who does not know what a write is called must not understand it.
+        self._sealing = hmac.digest(key, b"peoplegraph values 2", "sha256")
         self._salt = token_bytes(_SALT_BYTES)
         self._ciphers: OrderedDict[bytes, AESGCM] = OrderedDict()
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from msgspec.structs import replace
 
-from peoplegraph.errors import OutcomeUnknown, TimedOut, Unavailable
+from peoplegraph.errors import OutcomeUnknown, TimedOut, Unavailable, forget_where
 from peoplegraph.observe import metrics
 from peoplegraph.systems import System
 from peoplegraph.upstream.call import (
@@ -251,11 +251,12 @@ class Cache:
         validators = {VALIDATORS[name]: value for name, value in old.answer.headers.items()} if old else {}
         try:
             answer = await self._send(replace(call, headers={**call.headers, **validators}) if validators else call)
-        except (Unavailable, TimedOut):
+        except (Unavailable, TimedOut) as error:
             kept = self._kept_in_need(call)
             if kept is None:
                 metrics.cache_reads(call.system, "miss").inc()
                 raise
+            forget_where(error)  # nobody else hears of it
             return kept
         if answer.status == 429 or answer.status >= 500:
             kept = self._kept_in_need(call)

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from datetime import UTC
 
-from peoplegraph.errors import CircuitOpen, OutcomeUnknown, Unavailable, UpstreamError
+from peoplegraph.errors import CircuitOpen, OutcomeUnknown, Unavailable, UpstreamError, forget_where
 from peoplegraph.systems import System
 from peoplegraph.upstream.call import TRANSIENT_STATUSES, Answer, Call, Send, leaves_open
 from peoplegraph.upstream.outcome import unknown
@@ -137,6 +137,8 @@ class Retry:
                     return outcome
                 raise outcome
             may_be_done = may_be_done or (not call.reads and _leaves_open(outcome))
+            if isinstance(outcome, UpstreamError):
+                forget_where(outcome)  # nobody else hears of it
             log.info("%s: attempt %d failed, another in %.2f s", call.system.title, attempt, wait_s)
             await asyncio.sleep(wait_s)
             attempt += 1
