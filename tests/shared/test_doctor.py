@@ -90,6 +90,8 @@ async def test_a_gateway_alone_has_no_store_to_be_told_of(blocks: Blocks) -> Non
             "it may drop who is in the group: set its maxmemory-policy to volatile-lru",
         ),
         (("--rename-command", "EVALSHA", ""), "", "the store refuses: unknown command"),
+        (("--maxmemory", "1"), "", "It takes no writes as it is: its memory, its disk"),
+        (("--min-replicas-to-write", "1"), "", "It takes no writes as it is: its memory, its disk"),
         (
             ("--user", *"default on nopass ~* &* +@all -info".split()),
             "",

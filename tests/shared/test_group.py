@@ -11,6 +11,7 @@ import pytest
 from peoplegraph.commands import explain
 from peoplegraph.sandbox import Blocks, Sandbox, disputes
 from peoplegraph.sandbox.faults import parse
+from peoplegraph.shared.group import LEASE_S
 from peoplegraph.upstream.call import LATE_WRITE_S
 from tests.gateway import Gateway, running_gateway, settings_for
 from tests.shared.conftest import Group
@@ -94,6 +95,38 @@ async def test_a_write_by_explain_is_seen_through_every_gateway(group: Group, bl
     with pytest.raises(explain.ExplainError, match="they would not hear of what it writes"):
         await explain.run(settings, explain.find(settings, WRITE, None), {"name": "Unheard"})
     assert gateway.calls == []
+
+
+@pytest.mark.parametrize("refused", ["memory", "publish", "hset"])
+async def test_a_store_that_takes_nothing_holds_up_no_write_for_long(
+    group: Group, store: Store, refused: str
+) -> None:
+    """It lets gateways in, and refuses what they say there: they go on as without it, and nobody waits for them."""
+    one, other = await group.join(), await group.join()
+    await name_by(other)
+    async with store.client() as client:
+
+        async def take(*, all_of_it: bool) -> None:
+            if refused == "memory":
+                await client.config_set("maxmemory", "0" if all_of_it else "1")
+            else:
+                rights = [f"+{refused}" if all_of_it else f"-{refused}"]
+                await client.acl_setuser("default", enabled=True, commands=rights)
+
+        await take(all_of_it=False)
+        began = time.monotonic()
+        await one.data(WRITE, name="Refused")
+        assert time.monotonic() - began < 6
+        assert await name_by(other) == "Refused"
+        for gateway in (one, other):
+            await until(gateway, "down")
+        await asyncio.sleep(LEASE_S)
+        assert await client.zcount("peoplegraph:members", time.time() * 1000, "+inf") == 0
+        await take(all_of_it=True)
+        for gateway in (one, other):
+            await until(gateway, "up")
+        await one.data(WRITE, name="Taken")
+        assert await name_by(other) == "Taken"
 
 
 async def test_a_write_drops_what_it_touches_and_no_more(group: Group) -> None:

@@ -30,6 +30,8 @@ SOON_MS = 1000
 _URL = f"{PREFIX}SHARED_URL"
 _RIGHTS = "docs/security.md has the commands, keys and channels that its user needs."
 
+_NO_ROOM = ("maxmemory", "MISCONF", "NOREPLICAS", "Not enough good replicas")
+
 _SAID = {
     AuthenticationError: f"it does not take the user and the password in {_URL}",
     BusyLoadingError: "it has just begun, and reads what it has on disk: try again",
@@ -103,7 +105,9 @@ def _why(url: str, error: BaseException) -> str:
     if isinstance(error, Unfit):
         return str(error)
     if isinstance(error, Down | NoPermissionError):
-        said = "".join(filter(str.isprintable, str(error)))
+        said = "".join(filter(str.isprintable, str(error))).rstrip(".")
+        if any(word in said for word in _NO_ROOM):
+            return f"{said}. It takes no writes as it is: its memory, its disk or its replicas are to be looked at."
         return f"{said}. {_RIGHTS}" if isinstance(error, NoPermissionError) or "refuses" in said else said
     parts = urlsplit(url)
     if isinstance(error, AuthenticationError) and parts.password is None:

@@ -54,6 +54,8 @@ RETURN_S = 0.25
 VERSION_S = 900.0
 """How long a version stands beside the time that answers are kept. Behind that they are asked for anew, once."""
 
+STRANGERS = "another gateway of the group has another PEOPLEGRAPH_SHARED_KEY, or another release"
+
 log = logging.getLogger(__name__)
 
 
@@ -99,8 +101,8 @@ class Group:
         self._known_at = 0.0
         """From when on the store knows all who trust what they keep: one that has begun anew may not yet."""
         self._why = ""
-        self._has_strangers = False
-        """Whether another gateway could not be understood, when one was last heard."""
+        self._warned: set[str] = set()
+        """What was warned of, since this gateway is in."""
         self._has_left = False
 
     def __repr__(self) -> str:
@@ -135,6 +137,7 @@ class Group:
     async def _tell(self, write: Write) -> None:
         loop = asyncio.get_running_loop()
         trusted_until: float | None = None
+        give_up_at = 0.0
         while True:
             was_alone = self._line is None
             try:
@@ -145,8 +148,9 @@ class Group:
                 return
             if trusted_until is None:
                 trusted_until = (self._lost_at if was_alone else loop.time()) + LEASE_S
-            if not await self._is_back(trusted_until):
-                return
+                give_up_at = max(trusted_until, loop.time()) + RETURN_S
+            if loop.time() >= give_up_at or not await self._is_back(trusted_until):
+                return  # a store may also let this gateway in, and take nothing: when its memory is full
 
     async def _is_back(self, trusted_until: float) -> bool:
         """Wait for the store: it may only have been slow, and the others may not have lost it.
@@ -263,7 +267,7 @@ class Group:
                 await ear.listen(self._keys.writes, self._keys.to(self._member))
                 members = await line.ask("ZRANGEBYSCORE", self._keys.members, await line.now_ms(), "+inf")
                 if self._keys.strangers(members):
-                    self._tell_of_strangers()
+                    self._warn(STRANGERS)
             self._line = line
             self._attempt_over()
             tasks.create_task(self._hear(ear))
@@ -280,6 +284,7 @@ class Group:
         self.members = 0
         self._trusted_until = 0.0
         self._beats.clear()
+        self._warned.clear()
         if was_in and not self._has_left:
             self._lost_at = asyncio.get_running_loop().time()
             self._owes = True
@@ -324,7 +329,7 @@ class Group:
                 else:
                     self._told(*message.data.decode().split())
             except (ValueError, TypeError):
-                log.warning("somebody else publishes where the gateways of %s do", self._keys)
+                self._warn("somebody else publishes where the gateways of the group do")
                 self._forget()
 
     def _told(self, kind: str, number: str, member: str = "") -> None:
@@ -358,24 +363,23 @@ class Group:
         except (Unreadable, msgspec.MsgspecError, KeyError):
             # somebody with another key, or of another release: what it wrote is not known, and what is kept in the
             # store under our own names does not know of it either
-            self._tell_of_strangers()
+            self._warn(STRANGERS)
             self._forget()
             self.call(
                 Script.TOUCH, [self._keys.members, self._keys.everything], new_version(), self.version_ms, "", ""
             )
             self.ask(*acknowledge)  # behind it, on the same connection
             return
-        self._has_strangers = False
         if write is None:
             self._forget()
         else:
             self._touch(write)
         self.ask(*acknowledge)
 
-    def _tell_of_strangers(self) -> None:
-        if not self._has_strangers:
-            log.warning("another gateway of the group has another PEOPLEGRAPH_SHARED_KEY, or another release")
-        self._has_strangers = True
+    def _warn(self, what: str) -> None:
+        if what not in self._warned:
+            log.warning(what)
+        self._warned.add(what)
 
 
 def _said(error: BaseException) -> str:

@@ -7,7 +7,6 @@
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local me = ARGV[1]
-redis.call('ZADD', KEYS[1], now + ARGV[2], me)
 local function forget(from, to)
   for _, gone in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], from, to)) do
     redis.call('ZREM', KEYS[1], gone)
@@ -35,7 +34,7 @@ local function part(total, needs, mine)
   return mine + left / #needs
 end
 
-local answer, held = {redis.call('ZCOUNT', KEYS[1], now, '+inf')}, {}
+local answer, held = {}, {}
 for index = 6, #ARGV, 4 do
   local system, total = ARGV[index], tonumber(ARGV[index + 1])
   local need, holds = tonumber(ARGV[index + 2]), tonumber(ARGV[index + 3])
@@ -52,6 +51,14 @@ for index = 6, #ARGV, 4 do
   answer[#answer + 1] = share
   held[system] = {need, math.max(holds, share)}
 end
+
+-- Whoever may not do all of it is no member: writes would wait for one that cannot hear of them.
 redis.call('HSET', KEYS[2], me, cjson.encode(held))
-redis.call('PUBLISH', ARGV[4], ARGV[5])
+redis.call('ZADD', KEYS[1], now + ARGV[2], me)
+local told = redis.pcall('PUBLISH', ARGV[4], ARGV[5])
+if type(told) == 'table' and told.err then
+  redis.call('ZREM', KEYS[1], me)
+  return told
+end
+table.insert(answer, 1, redis.call('ZCOUNT', KEYS[1], now, '+inf'))
 return answer
