@@ -16,10 +16,16 @@ end
 forget('-inf', now - ARGV[3])
 forget(now + 2 * ARGV[2], '+inf')  -- the clock was set back, and who is there says so again
 
-local others = {}
-for _, member in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do
-  local told = member ~= me and redis.call('HGET', KEYS[2], member)
-  if told then others[#others + 1] = cjson.decode(told) end
+local others, lease = {}, nil
+local listed = redis.call('ZRANGE', KEYS[1], 0, -1, 'WITHSCORES')
+for index = 1, #listed, 2 do
+  local member = listed[index]
+  if member == me then
+    lease = listed[index + 1]
+  else
+    local told = redis.call('HGET', KEYS[2], member)
+    if told then others[#others + 1] = cjson.decode(told) end
+  end
 end
 
 -- Who needs less than an even part has what it needs; the others have even parts of the rest, and of what is left over.
@@ -52,12 +58,12 @@ for index = 6, #ARGV, 4 do
   held[system] = {need, math.max(holds, share)}
 end
 
--- Whoever may not do all of it is no member: writes would wait for one that cannot hear of them.
+-- Whoever may not do all of it is a member no longer than before: writes would wait for one that cannot hear of them.
 redis.call('HSET', KEYS[2], me, cjson.encode(held))
 redis.call('ZADD', KEYS[1], now + ARGV[2], me)
 local told = redis.pcall('PUBLISH', ARGV[4], ARGV[5])
 if type(told) == 'table' and told.err then
-  redis.call('ZREM', KEYS[1], me)
+  if lease then redis.call('ZADD', KEYS[1], lease, me) else redis.call('ZREM', KEYS[1], me) end
   return told
 end
 table.insert(answer, 1, redis.call('ZCOUNT', KEYS[1], now, '+inf'))
