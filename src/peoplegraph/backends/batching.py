@@ -34,9 +34,9 @@ class Loader(DataLoader[K, V]):
             found = [error] * len(keys)
             for key in keys:
                 self.clear(key)  # it says nothing of each: who asks again has it tried again
-        for each in found:
-            if isinstance(each, GatewayError):
-                forget_where(each)  # a future keeps it, too
+        for outcome in found:
+            if isinstance(outcome, GatewayError):
+                forget_where(outcome)  # a future keeps it, too
         return cast("list[V]", found)
 
     def load(self, key: K) -> "asyncio.Future[V]":
